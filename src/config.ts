@@ -1,0 +1,95 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { parseEnv } from 'node:util'
+import { AppError, messageOf } from './errors.ts'
+import { type Setting, type SettingName, settingNames, settings } from './settings.ts'
+
+export type Config = { readonly [K in SettingName]: ReturnType<(typeof settings)[K]['read']> }
+export type SettingProblem = { setting: string; message: string }
+
+/**
+ * Reads all settings from the environment and, below it, a `.env` file. Promises a complete, typed, frozen Config, or
+ * throws one `setting_invalid` that lists every problem at once. A misspelt name close to a known one is a problem:
+ * in `.env` always, in the environment only below one of our own prefixes (the environment holds strangers' names, too).
+ */
+export const loadConfig = (env: NodeJS.ProcessEnv = process.env, envFile = '.env'): Config => {
+  const problems: SettingProblem[] = []
+  const fromFile = existsSync(envFile) ? parseEnv(readFileSync(envFile, 'utf8')) : {}
+  for (const key of Object.keys(fromFile)) problems.push(...misspelt(key, true))
+  for (const key of Object.keys(env)) problems.push(...misspelt(key, false))
+
+  const sources = { ...fromFile, ...env }
+  const values: Record<string, unknown> = {}
+  for (const name of settingNames) {
+    const setting: Setting<unknown> = settings[name]
+    try {
+      const text = textOf(name, setting, sources)
+      values[name] = text === undefined ? undefined : setting.read(text)
+    } catch (error) {
+      problems.push({ setting: name, message: messageOf(error) })
+    }
+  }
+  const config = Object.freeze(values) as Config
+  if (problems.length === 0) problems.push(...contradictions(config))
+  if (problems.length > 0) throw settingProblems(problems)
+  return config
+}
+
+export const settingProblems = (problems: readonly SettingProblem[]): AppError =>
+  new AppError(
+    'setting_invalid',
+    `${problems.length === 1 ? 'A setting is' : `${problems.length} settings are`} invalid:\n${problems
+      .map(({ setting, message }) => `  ${setting} ${message}`)
+      .join('\n')}`,
+  )
+
+const textOf = (name: string, setting: Setting<unknown>, env: NodeJS.ProcessEnv): string | undefined => {
+  const direct = env[name] === '' ? undefined : env[name]
+  const file = setting.secret && env[`${name}_FILE`] !== '' ? env[`${name}_FILE`] : undefined
+  if (direct !== undefined && file !== undefined) throw new Error(`is set twice, also by ${name}_FILE`)
+  if (file !== undefined) {
+    if (!existsSync(file)) throw new Error(`names a file by ${name}_FILE that does not exist`)
+    const content = readFileSync(file, 'utf8').trim()
+    if (content === '') throw new Error(`names an empty file by ${name}_FILE`)
+    return content
+  }
+  return direct ?? setting.fallback
+}
+
+const contradictions = (config: Config): SettingProblem[] => {
+  const problems: SettingProblem[] = []
+  for (const whose of ['CLIENT', 'BACKUP'] as const) {
+    const bucket = config[`${whose}_S3_BUCKET`]
+    const accessKey = config[`${whose}_S3_ACCESS_KEY`]
+    const secretKey = config[`${whose}_S3_SECRET_KEY`]
+    if ((accessKey || secretKey) && !bucket)
+      problems.push({ setting: `${whose}_S3_BUCKET`, message: 'is not set, but its keys are' })
+    if (accessKey && !secretKey)
+      problems.push({ setting: `${whose}_S3_SECRET_KEY`, message: `is not set, but ${whose}_S3_ACCESS_KEY is` })
+    if (secretKey && !accessKey)
+      problems.push({ setting: `${whose}_S3_ACCESS_KEY`, message: `is not set, but ${whose}_S3_SECRET_KEY is` })
+  }
+  return problems
+}
+
+const ownPrefixes =
+  /^(CLIENT_|BACKUP_|EXPORT_|COLLECT_|BILLING_|AGENTS_|BUFFER_|PROFILE_|NOTES_|REDACT_|RESPECT_|RATE_LIMIT_|SPOOL_|STAGING_|WEBHOOK_|ALERT_|ENCODE_|PART_)/
+
+const misspelt = (key: string, everywhere: boolean): SettingProblem[] => {
+  const plain = key.endsWith('_FILE') ? key.slice(0, -'_FILE'.length) : key
+  if (plain in settings || key in settings) return []
+  if (!everywhere && !ownPrefixes.test(key)) return []
+  const near = settingNames.find((name) => distance(name, plain) <= (name.length > 6 ? 2 : 1))
+  return near ? [{ setting: key, message: `is not a setting; did you mean ${near}?` }] : []
+}
+
+/** Levenshtein distance. */
+const distance = (a: string, b: string): number => {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++)
+      next[j] = Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1))
+    row = next
+  }
+  return row[b.length] ?? 0
+}

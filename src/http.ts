@@ -1,0 +1,96 @@
+import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import { AppError, type ErrorCode, errorCodes, isAppError } from './errors.ts'
+import type { Log } from './log.ts'
+
+export type App = FastifyInstance
+/** A room's routes: each room exports one such function, and the composition root registers it. */
+export type Routes = (app: App) => void
+
+export type AppOptions = {
+  log: Log
+  /** Fastify's notion of TRUST_PROXY. */
+  trustProxy: boolean | string
+}
+
+/** Seconds a client waits before it tries again, where the answer says so. */
+const retryAfterSeconds = 5
+/** Small bodies only: the collect routes read theirs themselves, with a limit of their own. */
+const bodyBytesMax = 1_000_000
+
+/**
+ * The HTTP server without its routes: limits, request ids, and every error as an RFC 9457 problem document with a code
+ * of the closed list. A stranger sees code and meaning; the cause is logged with the request id, without query or body.
+ */
+export const createApp = (options: AppOptions): App => {
+  const app = fastify({
+    trustProxy: options.trustProxy,
+    bodyLimit: bodyBytesMax,
+    requestTimeout: 30_000,
+    keepAliveTimeout: 65_000,
+    routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
+    genReqId: () => randomUUID(),
+    logger: false,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+  })
+  app.setErrorHandler((error, request, reply) => {
+    const problem = toAppError(error)
+    if (problem.status >= 500)
+      options.log.error({ err: problem, request: request.id, route: request.routeOptions.url }, problem.message)
+    return sendProblem(reply, problem)
+  })
+  app.setNotFoundHandler((_request, reply) => sendProblem(reply, new AppError('not_found', errorCodes.not_found[1])))
+  return app
+}
+
+/** Answers with the problem document of an error. */
+export const sendProblem = (reply: FastifyReply, error: AppError): FastifyReply => {
+  const [status, meaning] = errorCodes[error.code]
+  if (status === 503 || status === 429) void reply.header('retry-after', retryAfterSeconds)
+  return reply
+    .status(status)
+    .type('application/problem+json')
+    .send({
+      type: `https://evothesis.com/errors#${error.code}`,
+      title: meaning,
+      status,
+      code: error.code,
+      // The message of a server-side failure may name hosts, files or rows.
+      ...(status < 500 && { detail: error.message }),
+      instance: reply.request.id,
+    })
+}
+
+/** Errors that fastify itself raises, by its own codes. */
+const frameworkCodes: Record<string, ErrorCode> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'body_unreadable',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'body_unreadable',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'body_unreadable',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'body_unreadable',
+  FST_ERR_BAD_URL: 'not_found',
+}
+
+const toAppError = (error: unknown): AppError => {
+  if (isAppError(error)) return error
+  const { code, statusCode } = error as { code?: string; statusCode?: number }
+  const known = code === undefined ? undefined : frameworkCodes[code]
+  if (known) return new AppError(known, errorCodes[known][1], { cause: error })
+  if (statusCode === 429) return new AppError('rate_limited', errorCodes.rate_limited[1])
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
+    return new AppError('request_invalid', errorCodes.request_invalid[1], { cause: error })
+  return new AppError('internal', errorCodes.internal[1], { cause: error })
+}
+
+/** Refuses a request without the admin token: `Authorization: Bearer …`, compared in constant time. */
+export const requireAdmin =
+  (adminToken: string) =>
+  async (request: FastifyRequest): Promise<void> => {
+    const sent = /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
+    if (sent === undefined || !sameText(sent, adminToken))
+      throw new AppError('unauthorized', 'Send the admin token as Authorization: Bearer ….')
+  }
+
+const sameText = (a: string, b: string): boolean =>
+  timingSafeEqual(createHash('sha256').update(a).digest(), createHash('sha256').update(b).digest())

@@ -1,0 +1,29 @@
+import { pino } from 'pino'
+
+export type Log = {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+/**
+ * Structured logs, a JSON object a line, on standard error (standard output belongs to what a command answers).
+ * URLs' query strings and bodies are never logged: callers pass codes, counts and ids only.
+ */
+export const createLog = (level: string): Log =>
+  pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: {
+        paths: ['*.authorization', '*.password', '*.secret', '*.token', 'authorization', 'password', 'secret', 'token'],
+        censor: '[secret]',
+      },
+    },
+    pino.destination({ dest: 2, sync: true }),
+  )
+
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }

@@ -1,0 +1,20 @@
+import { randomBytes } from 'node:crypto'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { type Secret, secret } from './secret.ts'
+
+/**
+ * A secret that is generated once: the configured one, else the content of `file`, else 32 random bytes that are written
+ * there, readable by the owner only. Two processes that start at once agree, because the file is created exclusively.
+ */
+export const ensureSecret = (configured: Secret | undefined, file: string): Secret => {
+  if (configured) return configured
+  mkdirSync(path.dirname(file), { recursive: true })
+  try {
+    writeFileSync(file, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    chmodSync(file, 0o600)
+  }
+  return secret(readFileSync(file, 'utf8').trim())
+}
