@@ -34,6 +34,18 @@ export const loadConfig = (env: NodeJS.ProcessEnv = process.env, envFile = '.env
   return config
 }
 
+/** What a child process inherits: never a secret, never a setting. */
+export const childEnvironment = (extra: Record<string, string>): NodeJS.ProcessEnv => {
+  const { PATH, NODE_OPTIONS, TMPDIR } = process.env
+  return {
+    ...(PATH && { PATH }),
+    ...(NODE_OPTIONS && { NODE_OPTIONS }),
+    ...(TMPDIR && { TMPDIR }),
+    TZ: 'UTC',
+    ...extra,
+  }
+}
+
 export const settingProblems = (problems: readonly SettingProblem[]): AppError =>
   new AppError(
     'setting_invalid',

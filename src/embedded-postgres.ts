@@ -6,6 +6,7 @@ import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { childEnvironment } from './config.ts'
 import { AppError, messageOf } from './errors.ts'
 
 export type EmbeddedPostgres = {
@@ -101,7 +102,7 @@ const serverSettings: Record<string, string> = {
   log_timezone: 'UTC',
 }
 
-const serverEnvironment = (): NodeJS.ProcessEnv => ({ PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' })
+const serverEnvironment = () => childEnvironment({ LC_ALL: 'C' })
 
 const addressOf = (port: number, password: string): string =>
   `postgres://postgres:${password}@127.0.0.1:${port}/postgres`

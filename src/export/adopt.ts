@@ -1,0 +1,143 @@
+import type { Db, Tx } from '../db.ts'
+import { AppError } from '../errors.ts'
+import { type Destination, readText } from './destination.ts'
+import { type Identity, refuseOtherClient } from './heads.ts'
+import { manifestsPrefix, parseManifestKey } from './keys.ts'
+import { type Manifest, parseManifest } from './manifest.ts'
+import { sha256OfText } from './sha256.ts'
+
+export type Adopted = { manifests: number; events: number; epoch: string }
+type Found = { key: string; text: string; sha256: string; manifest: Manifest }
+
+/**
+ * Takes over what this node delivered in an earlier life of its database: imports the manifests that the destinations
+ * hold and the database does not know, with their usage, then begins a new epoch whose genesis names the head that was
+ * found; the backup's, else the client's. Needs every configured destination to answer, because a head that is
+ * overlooked would be continued twice. Adopting again changes nothing.
+ */
+export const adopt = async (db: Db, destinations: readonly Destination[], identity: Identity): Promise<Adopted> => {
+  const found = new Map<string, Found>()
+  for (const destination of [...destinations].sort(backupFirst))
+    for await (const key of destination.list(manifestsPrefix)) {
+      const name = parseManifestKey(key)
+      if (!name || name.node !== identity.nodeId || found.has(key)) continue
+      if (found.size === 0) await refuseOtherClient(destination, key, identity.clientId)
+      found.set(key, await readManifest(destination, key))
+    }
+  return db.transaction(async (tx) => {
+    const known = await selectKnownKeys(tx, [...found.keys()])
+    const unknown = [...found.values()].filter((one) => !known.has(one.key)).sort(byAge)
+    const head = unknown.at(-1)
+    if (!head) return { manifests: 0, events: 0, epoch: await selectEpoch(tx) }
+    const ownEpochs = await selectEpochs(tx)
+    for (const one of unknown) await insertAdopted(tx, one)
+    await claimDelivered(tx, ownEpochs)
+    const epoch = await beginEpoch(tx, head)
+    const events = unknown.reduce((sum, one) => sum + one.manifest.events, 0)
+    return { manifests: unknown.length, events, epoch }
+  })
+}
+
+const backupFirst = (a: Destination, b: Destination): number =>
+  Number(b.name === 'backup') - Number(a.name === 'backup')
+
+/** Age by creation; within an epoch by part and revision, whatever the clock did. */
+const byAge = (a: Found, b: Found): number =>
+  a.manifest.epoch === b.manifest.epoch
+    ? a.manifest.part - b.manifest.part || a.manifest.revision - b.manifest.revision
+    : a.manifest.created_at.localeCompare(b.manifest.created_at)
+
+const readManifest = async (destination: Destination, key: string): Promise<Found> => {
+  const stream = await destination.read(key)
+  if (!stream) throw new AppError('verify_failed', `${key} was listed by ${destination.identity}, but is not there.`)
+  const text = await readText(stream)
+  return { key, text, sha256: sha256OfText(text), manifest: parseManifest(text, key) }
+}
+
+const selectKnownKeys = async (tx: Tx, keys: readonly string[]): Promise<Set<string>> => {
+  const rows = await tx.query<{ key: string }>(
+    'select manifest_key as key from export_parts where manifest_key = any($1::text[])',
+    [keys],
+  )
+  return new Set(rows.map((row) => row.key))
+}
+
+const selectEpoch = async (tx: Tx): Promise<string> =>
+  (await tx.query<{ epoch: string }>('select epoch from epochs where is_current'))[0]?.epoch ?? ''
+
+const insertAdopted = async (tx: Tx, { key, text, sha256, manifest: m }: Found): Promise<void> => {
+  await tx.execute(
+    'insert into epochs (epoch, started_at, is_current) values ($1::text, $2::timestamptz, false) on conflict do nothing',
+    [m.epoch, m.created_at],
+  )
+  const [row] = await tx.query<{ part_id: number }>(
+    `insert into export_parts (epoch, seq, revision, created_at, producer, schema_version, formats, compression,
+       destinations, batches, batch_min, batch_max, events, pageviews, bytes, received_min, received_max, manifest,
+       manifest_sha256, manifest_key, encoded_at, quarantined, adopted)
+     values ($1::text, $2::bigint, $3::int, $4::timestamptz, $5::text, $6::int, $7::text[], '{}', '{}', $8::bigint,
+       $9::bigint, $10::bigint, $11::bigint, $12::bigint, 0, $13::timestamptz, $14::timestamptz, $15::text, $16::text,
+       $17::text, $4::timestamptz, $18::text, true)
+     on conflict (epoch, seq) do update set revision = excluded.revision, manifest = excluded.manifest,
+       manifest_sha256 = excluded.manifest_sha256, manifest_key = excluded.manifest_key, adopted = true
+     returning part_id`,
+    [
+      ...[m.epoch, m.part, m.revision, m.created_at, m.producer.replace(/^evothesis /, ''), m.schema_version],
+      ...[[...new Set(m.objects.map((object) => object.format))], m.batches.count, m.batches.min, m.batches.max],
+      ...[m.events, m.pageviews, m.received?.min ?? null, m.received?.max ?? null, text, sha256, key],
+      m.quarantined ? 'quarantined before it was adopted' : null,
+    ],
+  )
+  await tx.execute(
+    `insert into part_usage (part_id, quarter, site_id, events, pageviews, rejected, duplicates, erased)
+     select $1::bigint, quarter, coalesce(site, ''), events, pageviews, 0, 0, erased
+     from jsonb_to_recordset($2::jsonb) as u(quarter timestamptz, site text, events bigint, pageviews bigint, erased bigint)
+     on conflict (part_id, quarter, site_id) do update set erased = excluded.erased`,
+    [row?.part_id, JSON.stringify(m.usage)],
+  )
+}
+
+const selectEpochs = async (tx: Tx): Promise<string[]> =>
+  (await tx.query<{ epoch: string }>('select epoch from epochs')).map((row) => row.epoch)
+
+/**
+ * A database that was restored from a dump still holds batches that its former life delivered after the dump was made.
+ * Parts claim in the order of ids, so a batch of the dump belongs to the first adopted part of its own epoch that reaches
+ * its id. Batches that came after the restore may bear the same ids; they were stored later than those manifests.
+ */
+const claimDelivered = (tx: Tx, ownEpochs: readonly string[]): Promise<number> =>
+  tx.execute(
+    `update batches b set part_id = (
+       select p.part_id from export_parts p
+       where p.adopted and p.epoch = any($1::text[]) and p.batch_max >= b.batch_id and p.created_at > b.stored_at
+       order by p.epoch, p.seq limit 1)
+     where b.part_id is null`,
+    [ownEpochs],
+  )
+
+/** A new epoch from here on. Parts of the old one that were never committed by a manifest give their batches back. */
+const beginEpoch = async (tx: Tx, head: Found): Promise<string> => {
+  await releaseUncommitted(tx)
+  await tx.execute('update epochs set is_current = false where is_current')
+  const [row] = await tx.query<{ epoch: string }>(
+    `insert into epochs (epoch, predecessor)
+     values (substr(replace(gen_random_uuid()::text, '-', ''), 1, 8), $1::jsonb) returning epoch`,
+    [
+      JSON.stringify({
+        node: head.manifest.node_id,
+        epoch: head.manifest.epoch,
+        part: head.manifest.part,
+        revision: head.manifest.revision,
+        sha256: head.sha256,
+      }),
+    ],
+  )
+  return row?.epoch ?? ''
+}
+
+const releaseUncommitted = async (tx: Tx): Promise<void> => {
+  const parts = `(select part_id from export_parts p where not adopted and not exists
+     (select from deliveries d where d.part_id = p.part_id and d.object_id is null and d.state = 'verified'))`
+  await tx.execute(`update batches set part_id = null where part_id in ${parts}`)
+  for (const table of ['deliveries', 'export_objects', 'part_usage', 'export_parts'])
+    await tx.execute(`delete from ${table} where part_id in ${parts}`)
+}

@@ -1,0 +1,98 @@
+import type { Queryable } from '../db.ts'
+import type { DestinationName } from '../types.ts'
+import type { Evidence, Fault } from './destination.ts'
+
+export type Delivery = {
+  deliveryId: number
+  /** Null for the manifest, which comes last. */
+  objectId: number | null
+  state: 'pending' | 'verified' | 'parked' | 'quarantined'
+  attempts: number
+  identity: string | null
+}
+
+/** A part's deliveries to one destination: objects in their order, the manifest last. */
+export const selectDeliveries = (
+  db: Queryable,
+  partId: number,
+  revision: number,
+  destination: DestinationName,
+): Promise<Delivery[]> =>
+  db.query<Delivery>(
+    `select delivery_id as "deliveryId", object_id as "objectId", state, attempts, identity from deliveries
+     where part_id = $1::bigint and revision = $2::int and destination = $3::text order by object_id nulls last`,
+    [partId, revision, destination],
+  )
+
+export const markVerified = (db: Queryable, id: number, identity: string, evidence: Evidence): Promise<number> =>
+  db.execute(
+    `update deliveries set state = 'verified', identity = $2::text, evidence = $3::jsonb, verified_at = now(),
+            attempts = attempts + 1, fault = null, error = null, next_attempt_at = null
+     where delivery_id = $1::bigint`,
+    [id, identity, JSON.stringify(evidence)],
+  )
+
+const stateAfter: Record<Fault, Delivery['state']> = { retry: 'pending', parked: 'parked', quarantined: 'quarantined' }
+
+export const markFailed = (
+  db: Queryable,
+  id: number,
+  identity: string,
+  fault: Fault,
+  error: string,
+  nextAttemptMs: number | null,
+): Promise<number> =>
+  db.execute(
+    `update deliveries set state = $4::text, identity = $2::text, fault = $3::text, error = $5::text,
+            attempts = attempts + 1, next_attempt_at = to_timestamp($6::float8 / 1000)
+     where delivery_id = $1::bigint`,
+    [id, identity, fault, stateAfter[fault], error, nextAttemptMs],
+  )
+
+/** Makes every open delivery due now: somebody asked, perhaps because a bucket was mended. */
+export const makeDue = (db: Queryable): Promise<number> =>
+  db.execute(
+    `update deliveries set next_attempt_at = null where state in ('pending', 'parked') and next_attempt_at is not null`,
+  )
+
+/** When each destination's oldest open delivery may be tried again; null means at once. */
+export const selectWaiting = async (
+  db: Queryable,
+): Promise<{ destination: DestinationName; nextAttemptMs: number | null }[]> =>
+  db.query(
+    `select distinct on (destination) destination,
+            (extract(epoch from next_attempt_at) * 1000)::bigint as "nextAttemptMs"
+     from deliveries where state in ('pending', 'parked')
+     order by destination, part_id, object_id nulls last`,
+  )
+
+/** Parts whose files on the local disk nobody needs any more. */
+export const selectDelivered = async (db: Queryable, partIds: readonly number[]): Promise<number[]> => {
+  const rows = await db.query<{ id: number }>(
+    `select id from unnest($1::bigint[]) as id
+     where not exists (select from deliveries d where d.part_id = id and d.state in ('pending', 'parked'))
+       and not exists (select from export_parts p where p.part_id = id and p.manifest is null)`,
+    [partIds],
+  )
+  return rows.map((row) => row.id)
+}
+
+/** The outcome of some parts, for the answer of a run. */
+export const selectOutcome = (
+  db: Queryable,
+  partIds: readonly number[],
+): Promise<
+  {
+    destination: string
+    state: string
+    deliveries: number
+    attempts: number
+    error: string | null
+  }[]
+> =>
+  db.query(
+    `select destination, case when state = 'pending' and attempts > 0 then 'failed' else state end as state,
+            count(*) as deliveries, max(attempts) as attempts, max(error) as error
+     from deliveries where part_id = any($1::bigint[]) group by 1, 2 order by 1, 2`,
+    [partIds],
+  )

@@ -1,0 +1,45 @@
+import type { Readable } from 'node:stream'
+import { isAppError } from '../errors.ts'
+import type { DestinationName } from '../types.ts'
+
+/** A file on the local disk that is to be delivered. */
+export type LocalFile = { path: string; bytes: number; sha256: string }
+
+/** What was read back from the destination, and how: the proof of a delivery. */
+export type Evidence = { method: 'sha256' | 'composite-sha256' | 'read-back'; bytes: number; sha256: string }
+
+export type Destination = {
+  name: DestinationName
+  /** Endpoint, bucket and prefix, or the folder: what "verified" was said of. */
+  identity: string
+  /** Settings for people; no secrets. */
+  describe(): Record<string, string | boolean>
+  /**
+   * Creates an object and reads back the evidence. Never overwrites: an equal object that is there already is success,
+   * a different one is `destination_mismatch`. Throws `destination_refused` (401, 403, no such bucket) or
+   * `destination_failed` (network, 5xx, 429 …); both are safe to try again.
+   */
+  create(key: string, file: LocalFile): Promise<Evidence>
+  /** Reads an object; undefined when there is none. */
+  read(key: string): Promise<Readable | undefined>
+  /** Keys below a prefix in order, after `startAfter`; all relative to the destination's own prefix. */
+  list(prefix: string, startAfter?: string): AsyncIterable<string>
+  close(): void
+}
+
+/** `retry`: try again later. `parked`: waits for the client. `quarantined`: somebody must look. */
+export type Fault = 'retry' | 'parked' | 'quarantined'
+
+/** The one place that decides whose fault a failed delivery is. */
+export const classifyFault = (error: unknown): Fault => {
+  if (!isAppError(error)) return 'retry'
+  if (error.code === 'destination_refused' || error.code === 'export_prefix_taken') return 'parked'
+  if (error.code === 'destination_mismatch') return 'quarantined'
+  return 'retry'
+}
+
+export const readText = async (stream: Readable): Promise<string> => {
+  const chunks: Buffer[] = []
+  for await (const chunk of stream) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks).toString('utf8')
+}

@@ -1,0 +1,163 @@
+import { mkdir, rm, stat } from 'node:fs/promises'
+import path from 'node:path'
+import type { Db, Session } from '../db.ts'
+import { AppError } from '../errors.ts'
+import { copyOut, type StagedHour, selectOccurred } from './copy-out.ts'
+import type { Encoder } from './encoder.ts'
+import { manifestKey, objectKey } from './keys.ts'
+import { type Manifest, microsecondText, renderManifest } from './manifest.ts'
+import { insertEncoded, type Part, type PartObject, selectObjects, selectPrevious, selectUsage } from './parts.ts'
+
+export type EncodeContext = {
+  db: Db
+  encoder: Encoder
+  clientId: string
+  nodeId: string
+  stagingFolder: string
+  memoryMb: number
+  threads: number
+  /** Runs one piece of staging work at a time: the encoder takes one job, and a part's folder has one writer. */
+  oneAtATime<T>(work: () => Promise<T>): Promise<T>
+}
+
+export const partFolder = (stagingFolder: string, partId: number): string => path.join(stagingFolder, `part-${partId}`)
+
+/** The staged file of an object. */
+export const stagedFile = (stagingFolder: string, partId: number, object: Pick<PartObject, 'key'>): string =>
+  path.join(partFolder(stagingFolder, partId), object.key.replaceAll('/', '_'))
+
+/**
+ * Encodes a claimed part: copies its rows out, checks their number against the ledger before anything is encoded, writes
+ * every format, then records objects, manifest and deliveries in one transaction. A part whose rows differ from its
+ * ledger is quarantined: it gets a manifest that says so, with no objects, so that later parts never wait for it.
+ * Throws `export_encode_failed` (disk full, the encoder died …): the part stays claimed and is encoded again.
+ */
+export const encodePart = (context: EncodeContext, session: Session, part: Part): Promise<void> =>
+  context.oneAtATime(() => encodeOnce(context, session, part))
+
+const encodeOnce = async (context: EncodeContext, session: Session, part: Part): Promise<void> => {
+  const staged = await stageRows(context, session, part)
+  const rows = staged.reduce((sum, hour) => sum + hour.rows, 0)
+  const quarantined =
+    rows === part.events ? null : `The buffer holds ${rows} rows of this part, its ledger ${part.events}.`
+  const objects = quarantined ? [] : await encodeHours(context, part, staged)
+  const occurred = await selectOccurred(session, part)
+  const manifest = await composeManifest(context, session, part, { objects, occurred, quarantined })
+  await context.db.transaction((tx) => insertEncoded(tx, part, { manifest, quarantined, objects }))
+}
+
+/**
+ * Makes sure that a part's files are on the local disk, encoding them again where they are gone: the same part gives the
+ * same bytes. Throws `export_encode_failed` when it does not, for what is delivered must be what the manifest says.
+ */
+export const ensureStaged = (context: EncodeContext, session: Session, part: Part): Promise<PartObject[]> =>
+  context.oneAtATime(() => ensureOnce(context, session, part))
+
+const ensureOnce = async (context: EncodeContext, session: Session, part: Part): Promise<PartObject[]> => {
+  const objects = await selectObjects(session, part.partId)
+  const present = await Promise.all(
+    objects.map(async (object) => {
+      const size = await stat(stagedFile(context.stagingFolder, part.partId, object)).then(
+        (found) => found.size,
+        () => -1,
+      )
+      return size === object.bytes
+    }),
+  )
+  if (present.every(Boolean)) return objects
+  const again = await encodeHours(context, part, await stageRows(context, session, part))
+  const differs = objects.find((object) => again.find((made) => made.key === object.key)?.sha256 !== object.sha256)
+  if (differs)
+    throw new AppError(
+      'export_encode_failed',
+      `${differs.key} could not be made again with the same bytes (part by ${part.producer}).`,
+    )
+  return objects
+}
+
+const stageRows = async (context: EncodeContext, session: Session, part: Part): Promise<StagedHour[]> => {
+  const folder = partFolder(context.stagingFolder, part.partId)
+  await rm(folder, { recursive: true, force: true })
+  await mkdir(folder, { recursive: true })
+  return copyOut(session, part, folder)
+}
+
+const encodeHours = async (
+  context: EncodeContext,
+  part: Part,
+  staged: readonly StagedHour[],
+): Promise<Omit<PartObject, 'objectId'>[]> => {
+  const name = { node: context.nodeId, epoch: part.epoch, seq: part.seq }
+  const objects: Omit<PartObject, 'objectId'>[] = []
+  for (const { hourMs, file, rows } of staged) {
+    const outputs = part.formats.map((format) => {
+      const key = objectKey(name, format, hourMs)
+      return {
+        format,
+        key,
+        compression: part.compression[format] ?? ('gzip' as const),
+        file: stagedFile(context.stagingFolder, part.partId, { key }),
+      }
+    })
+    const files = await context.encoder.encode({
+      input: file,
+      tempFolder: path.join(partFolder(context.stagingFolder, part.partId), 'tmp'),
+      memoryMb: context.memoryMb,
+      threads: context.threads,
+      outputs,
+    })
+    await rm(file)
+    for (const [i, { format, key, compression }] of outputs.entries()) {
+      const made = files[i]
+      if (!made || made.rows !== rows)
+        throw new AppError('export_encode_failed', `${key} would hold ${made?.rows} rows of ${rows}.`)
+      objects.push({ format, compression, hourMs, key, rows, bytes: made.bytes, sha256: made.sha256 })
+    }
+  }
+  return objects
+}
+
+const composeManifest = async (
+  context: EncodeContext,
+  session: Session,
+  part: Part,
+  content: {
+    objects: readonly Omit<PartObject, 'objectId'>[]
+    occurred: Manifest['occurred']
+    quarantined: string | null
+  },
+): Promise<{ text: string; sha256: string; key: string }> => {
+  const name = { node: context.nodeId, epoch: part.epoch, seq: part.seq }
+  const { previousSha256, predecessor } = await selectPrevious(session, part)
+  const rendered = renderManifest({
+    version: 1,
+    client_id: context.clientId,
+    node_id: context.nodeId,
+    epoch: part.epoch,
+    part: part.seq,
+    revision: part.revision,
+    supersedes_sha256: null,
+    previous_manifest_sha256: previousSha256,
+    predecessor,
+    created_at: microsecondText(part.createdMs),
+    producer: `evothesis ${part.producer}`,
+    schema_version: part.schemaVersion,
+    quarantined: content.quarantined !== null,
+    events: part.events,
+    erased: 0,
+    pageviews: part.pageviews,
+    usage: await selectUsage(session, part.partId),
+    received: part.receivedMin && part.receivedMax ? { min: part.receivedMin, max: part.receivedMax } : null,
+    occurred: content.occurred,
+    batches: part.batches,
+    objects: content.objects.map(({ key, format, compression, rows, bytes, sha256 }) => ({
+      key,
+      format,
+      compression,
+      rows,
+      bytes,
+      sha256,
+    })),
+  })
+  return { ...rendered, key: manifestKey(name, part.createdMs, part.revision) }
+}

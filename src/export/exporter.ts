@@ -1,0 +1,206 @@
+import { mkdir, rm } from 'node:fs/promises'
+import type { Clock } from '../clock.ts'
+import type { Db, Session } from '../db.ts'
+import { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { createSerial } from '../serial.ts'
+import { producerVersion, schemaVersion } from '../types.ts'
+import { claimPart, type PartTerms } from './claim.ts'
+import { type DeliverContext, deliverPart, refusePart } from './deliver.ts'
+import { makeDue, selectDelivered, selectOutcome } from './deliveries.ts'
+import type { Destination } from './destination.ts'
+import { type EncodeContext, encodePart, partFolder } from './encode-part.ts'
+import { createEncoder } from './encoder.ts'
+import { createGate } from './gate.ts'
+import { checkHeads } from './heads.ts'
+import { selectBacklog, selectNextUndelivered, selectUnencoded } from './parts.ts'
+
+export type ExporterOptions = {
+  clientId: string
+  nodeId: string
+  stagingFolder: string
+  formats: PartTerms['formats']
+  compression: PartTerms['compression']
+  partRowsMax: number
+  partBytesMax: number
+  encodeMemoryMb: number
+  encodeThreads: number
+}
+export type ExporterDeps = {
+  db: Db
+  clock: Clock
+  log: Log
+  destinations: readonly Destination[]
+  options: ExporterOptions
+}
+
+export type RunProgress = { rows: number; rowsTotal: number; parts: number; delivered: Record<string, number> }
+export type RunReport = {
+  parts: number
+  events: number
+  /** Why nothing was claimed, if a destination's state forbids it; null otherwise. */
+  held: string | null
+  destinations: Awaited<ReturnType<typeof selectOutcome>>
+}
+
+export type Exporter = {
+  /**
+   * One run: claims all unclaimed batches into parts, encodes them, delivers every open delivery once. Resolves when each
+   * of those is verified, parked, quarantined or has failed once. A run that is asked for during another one starts after
+   * it, so that events acknowledged before the call are in it. Throws `export_busy` when another process exports.
+   */
+  run(options?: { probe?: boolean; onProgress?: (progress: RunProgress) => void }): Promise<RunReport>
+  /** What the present run has done so far; undefined between runs. */
+  progress(): RunProgress | undefined
+  /** Lets the present step end, then stops. */
+  close(): Promise<void>
+}
+
+/** Any number; the same in every process that exports from this database. */
+const exporterLock = 7_261_002
+
+export const createExporter = (deps: ExporterDeps): Exporter => {
+  const { db, clock, log, destinations, options } = deps
+  const oneRunAtATime = createSerial()
+  let waiting: Promise<RunReport> | undefined
+  let current: RunProgress | undefined
+  let running: Promise<unknown> = Promise.resolve()
+  const stopping = new AbortController()
+
+  const withLock = async <T>(work: (session: Session, lost: AbortSignal) => Promise<T>): Promise<T> => {
+    const session = await db.session()
+    const lost = new AbortController()
+    session.onLost((error) => lost.abort(error))
+    try {
+      await session.execute('set statement_timeout = 0')
+      const [lock] = await session.query<{ got: boolean }>('select pg_try_advisory_lock($1::bigint) as got', [
+        exporterLock,
+      ])
+      if (!lock?.got) throw new AppError('export_busy', 'Another process exports from this database; wait for it.')
+      return await work(session, AbortSignal.any([lost.signal, stopping.signal]))
+    } finally {
+      await session.query('select pg_advisory_unlock_all()').catch(() => undefined)
+      await session.execute('reset statement_timeout').catch(() => undefined)
+      session.release()
+    }
+  }
+
+  const runOnce = (probe: boolean, onProgress: (progress: RunProgress) => void): Promise<RunReport> =>
+    withLock(async (session, stopped) => {
+      const encoder = createEncoder()
+      const encode: EncodeContext = {
+        db,
+        encoder,
+        clientId: options.clientId,
+        nodeId: options.nodeId,
+        stagingFolder: options.stagingFolder,
+        memoryMb: options.encodeMemoryMb,
+        threads: options.encodeThreads,
+        oneAtATime: createSerial(),
+      }
+      const deliver: DeliverContext = { db, clock, log, encode }
+      const progress: RunProgress = { rows: 0, rowsTotal: await selectBacklog(db), parts: 0, delivered: {} }
+      const touched = new Set<number>()
+      const encoded = createGate()
+      const report = () => {
+        current = progress
+        onProgress(progress)
+      }
+      report()
+      if (probe) await makeDue(db)
+      await mkdir(options.stagingFolder, { recursive: true })
+
+      let heads = await checkHeads(deps)
+
+      const encodeAll = async (): Promise<{ events: number; held: string | null }> => {
+        let events = 0
+        try {
+          for (;;) {
+            for (const part of await selectUnencoded(session)) {
+              if (stopped.aborted) return { events, held: 'the exporter is stopping' }
+              await encodePart(encode, session, part)
+              touched.add(part.partId)
+              events += part.events
+              progress.rows += part.events
+              progress.parts++
+              report()
+              encoded.open()
+            }
+            heads = await checkHeads(deps)
+            if (heads.held !== null) return { events, held: heads.held }
+            const terms = termsOf(deps)
+            const partId = await claimPart(db, terms, { rowsMax: options.partRowsMax, bytesMax: options.partBytesMax })
+            if (partId === undefined) return { events, held: null }
+          }
+        } finally {
+          encoded.finish()
+        }
+      }
+
+      const deliverAll = async (destination: Destination): Promise<void> => {
+        let after = 0
+        for (;;) {
+          const seen = encoded.count()
+          const part = stopped.aborted ? undefined : await selectNextUndelivered(db, destination.name, after)
+          if (!part) {
+            if (stopped.aborted || !(await encoded.waitBeyond(seen))) return
+            continue
+          }
+          touched.add(part.partId)
+          if (part.dueMs !== null && part.dueMs > clock.now()) return
+          const refusal = heads.failures.get(destination.name)
+          const outcome = refusal
+            ? await refusePart(deliver, destination, part, refusal)
+            : await deliverPart(deliver, session, destination, part)
+          if (outcome === 'retry' || outcome === 'parked') return
+          if (outcome === 'verified')
+            progress.delivered[destination.name] = (progress.delivered[destination.name] ?? 0) + part.events
+          report()
+          after = part.partId
+        }
+      }
+
+      try {
+        // All loops end before the run does, also when one of them fails.
+        const [made, ...delivered] = await Promise.allSettled([encodeAll(), ...destinations.map(deliverAll)])
+        if (made.status === 'rejected') throw made.reason
+        for (const one of delivered) if (one.status === 'rejected') throw one.reason
+        const partIds = [...touched]
+        for (const partId of await selectDelivered(db, partIds))
+          await rm(partFolder(options.stagingFolder, partId), { recursive: true, force: true })
+        return { parts: progress.parts, ...made.value, destinations: await selectOutcome(db, partIds) }
+      } finally {
+        current = undefined
+        encoder.close()
+      }
+    })
+
+  const run: Exporter['run'] = ({ probe = false, onProgress = () => {} } = {}) => {
+    if (waiting) return waiting
+    const next: Promise<RunReport> = oneRunAtATime(() => {
+      waiting = undefined
+      return runOnce(probe, onProgress)
+    })
+    waiting = next
+    running = next.catch(() => undefined)
+    return next
+  }
+
+  return {
+    run,
+    progress: () => current,
+    async close() {
+      stopping.abort()
+      await running
+    },
+  }
+}
+
+const termsOf = ({ clock, destinations, options }: ExporterDeps): PartTerms => ({
+  producer: producerVersion,
+  schemaVersion,
+  formats: options.formats,
+  compression: options.compression,
+  destinations: destinations.map((destination) => destination.name),
+  createdMs: clock.now(),
+})

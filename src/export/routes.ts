@@ -1,0 +1,57 @@
+import { z } from 'zod'
+import type { Clock } from '../clock.ts'
+import type { Config } from '../config.ts'
+import type { Db } from '../db.ts'
+import { AppError } from '../errors.ts'
+import { type App, requireAdmin } from '../http.ts'
+import type { Destination } from './destination.ts'
+import type { ExportService } from './service.ts'
+import { selectStatus } from './status.ts'
+
+type Deps = {
+  db: Db
+  clock: Clock
+  config: Config
+  adminToken: string
+  service: Pick<ExportService, 'exporter' | 'adopt'>
+  destinations: readonly Destination[]
+  nextRun: () => Date | undefined
+}
+
+const runQuery = z.strictObject({ wait: z.stringbool().default(false) })
+
+/** `POST /export/run`, `POST /export/adopt`, `GET /export/status`, `GET /export/config`; all for the admin token. */
+export const exportRoutes = (app: App, deps: Deps): void => {
+  const { db, clock, config, service, destinations } = deps
+  const onRequest = requireAdmin(deps.adminToken)
+
+  app.post('/export/run', { onRequest }, async (request, reply) => {
+    const query = runQuery.safeParse(request.query)
+    if (!query.success) throw new AppError('request_invalid', z.prettifyError(query.error))
+    const run = service.exporter.run({ probe: true })
+    if (query.data.wait) return { status: 'done', ...(await run) }
+    run.catch(() => undefined)
+    return reply.status(202).send({ status: 'started' })
+  })
+
+  app.post('/export/adopt', { onRequest }, () => service.adopt())
+
+  app.get('/export/status', { onRequest }, async () => ({
+    ...(await selectStatus(db, destinations, clock.now())),
+    running: service.exporter.progress() ?? null,
+    next_run_at: deps.nextRun()?.toISOString() ?? null,
+    retention: { buffer_hours: config.BUFFER_RETENTION_HOURS },
+  }))
+
+  app.get('/export/config', { onRequest }, async () => ({
+    client_id: config.CLIENT_ID,
+    node_id: config.NODE_ID,
+    schedule: config.EXPORT_SCHEDULE,
+    formats: config.EXPORT_FORMAT,
+    parquet_compression: config.PARQUET_COMPRESSION,
+    text_compression: config.TEXT_COMPRESSION,
+    part_rows_max: config.PART_ROWS_MAX,
+    part_bytes_max: config.PART_BYTES_MAX,
+    destinations: Object.fromEntries(destinations.map((one) => [one.name, one.describe()])),
+  }))
+}

@@ -1,0 +1,189 @@
+import { createReadStream } from 'node:fs'
+import type { Readable } from 'node:stream'
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3'
+import { AppError } from '../errors.ts'
+import type { Secret } from '../secret.ts'
+import type { DestinationName } from '../types.ts'
+import type { Destination, Evidence, LocalFile } from './destination.ts'
+import { uploadMultipart } from './multipart.ts'
+import { s3Error, statusOf } from './s3-error.ts'
+import { digestOf } from './sha256.ts'
+
+export type S3Options = {
+  bucket: string
+  /** Without slashes at its ends; '' for none. */
+  prefix: string
+  region: string
+  endpoint: string | undefined
+  forcePathStyle: boolean
+  accessKey: Secret
+  secretKey: Secret
+  sse: 'AES256' | 'aws:kms' | undefined
+  sseKmsKeyId: string | undefined
+}
+
+/** Up to this size an object is sent in one request, whose SHA-256 the server checks. */
+const singlePutBytesMax = 64 * 1024 * 1024
+const requestMsMax = 120_000
+const connectMsMax = 10_000
+
+/**
+ * An S3 bucket, or a compatible one, as a destination. Retries are the delivery's (its ledger counts them), so the SDK's
+ * are off. Evidence is the server's SHA-256 of what it stores; where it gives none, the object is read back and hashed.
+ * An ETag is no checksum.
+ */
+export const createS3Destination = (name: DestinationName, options: S3Options): Destination => {
+  const { bucket, prefix } = options
+  const s3 = new S3Client({
+    region: options.region,
+    ...(options.endpoint && { endpoint: options.endpoint }),
+    forcePathStyle: options.forcePathStyle,
+    credentials: { accessKeyId: options.accessKey.reveal(), secretAccessKey: options.secretKey.reveal() },
+    maxAttempts: 1,
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestHandler: { requestTimeout: requestMsMax, connectionTimeout: connectMsMax, throwOnRequestTimeout: true },
+  })
+  const place = prefix === '' ? `s3://${bucket}` : `s3://${bucket}/${prefix}`
+  const absolute = (key: string): string => (prefix === '' ? key : `${prefix}/${key}`)
+  const relative = (key: string): string => (prefix === '' ? key : key.slice(prefix.length + 1))
+  const encryption = {
+    ...(options.sse && { ServerSideEncryption: options.sse }),
+    ...(options.sseKmsKeyId && { SSEKMSKeyId: options.sseKmsKeyId }),
+  }
+
+  const head = async (key: string): Promise<{ bytes: number; sha256: string | undefined } | undefined> => {
+    try {
+      const found = await s3.send(
+        new HeadObjectCommand({ Bucket: bucket, Key: absolute(key), ChecksumMode: 'ENABLED' }),
+      )
+      return { bytes: found.ContentLength ?? -1, sha256: found.ChecksumSHA256 }
+    } catch (error) {
+      if (statusOf(error) === 404) return undefined
+      throw error
+    }
+  }
+
+  const read = async (key: string): Promise<Readable | undefined> => {
+    try {
+      const found = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: absolute(key) }))
+      return found.Body as Readable
+    } catch (error) {
+      if (statusOf(error) === 404 && (error as Error).name !== 'NoSuchBucket') return undefined
+      throw error
+    }
+  }
+
+  /** What the destination holds under the key, compared with the file; undefined when there is nothing. */
+  const evidenceFor = async (key: string, file: LocalFile, composite?: string): Promise<Evidence | undefined> => {
+    const found = await head(key)
+    if (!found) return undefined
+    const wrong = (fact: string) =>
+      new AppError('destination_mismatch', `${place}/${key} holds other bytes than were delivered (${fact}).`)
+    if (found.bytes !== file.bytes) throw wrong(`${found.bytes} bytes, not ${file.bytes}`)
+    if (found.sha256 !== undefined && !found.sha256.includes('-')) {
+      if (found.sha256 !== Buffer.from(file.sha256, 'hex').toString('base64')) throw wrong('another sha256')
+      return { method: 'sha256', bytes: found.bytes, sha256: file.sha256 }
+    }
+    if (composite !== undefined && found.sha256 === composite)
+      return { method: 'composite-sha256', bytes: found.bytes, sha256: file.sha256 }
+    const body = await read(key)
+    if (!body) return undefined
+    const digest = await digestOf(body)
+    if (digest.sha256 !== file.sha256) throw wrong('another sha256')
+    return { method: 'read-back', ...digest }
+  }
+
+  const putSingle = async (key: string, file: LocalFile): Promise<void> => {
+    await s3.send(
+      new PutObjectCommand({
+        Bucket: bucket,
+        Key: absolute(key),
+        Body: createReadStream(file.path),
+        ContentLength: file.bytes,
+        ContentType: contentType(key),
+        ChecksumSHA256: Buffer.from(file.sha256, 'hex').toString('base64'),
+        IfNoneMatch: '*',
+        ...encryption,
+      }),
+    )
+  }
+
+  return {
+    name,
+    identity: `s3:${options.endpoint ?? `aws:${options.region}`}/${bucket}/${prefix}`,
+    describe: () => ({
+      kind: 's3',
+      bucket,
+      prefix,
+      region: options.region,
+      ...(options.endpoint && { endpoint: options.endpoint }),
+      path_style: options.forcePathStyle,
+      credentials: true,
+    }),
+    async create(key, file) {
+      try {
+        const present = await evidenceFor(key, file)
+        if (present) return present
+        let composite: string | undefined
+        try {
+          if (file.bytes <= singlePutBytesMax) await putSingle(key, file)
+          else
+            composite = await uploadMultipart(s3, file, {
+              Bucket: bucket,
+              Key: absolute(key),
+              ContentType: contentType(key),
+              ...encryption,
+            })
+        } catch (error) {
+          // 412: something is there after all, perhaps by a request whose answer was lost. The comparison decides.
+          if (statusOf(error) !== 412) throw error
+        }
+        const evidence = await evidenceFor(key, file, composite)
+        if (evidence) return evidence
+        throw new AppError('destination_failed', `${place}/${key} was accepted, but is not there.`)
+      } catch (error) {
+        throw s3Error(error, place)
+      }
+    },
+    async read(key) {
+      try {
+        return await read(key)
+      } catch (error) {
+        throw s3Error(error, place)
+      }
+    },
+    async *list(below, startAfter) {
+      let token: string | undefined
+      do {
+        const page = await s3
+          .send(
+            new ListObjectsV2Command({
+              Bucket: bucket,
+              Prefix: absolute(below),
+              ...(startAfter !== undefined && { StartAfter: absolute(startAfter) }),
+              ...(token !== undefined && { ContinuationToken: token }),
+            }),
+          )
+          .catch((error: unknown) => {
+            throw s3Error(error, place)
+          })
+        for (const { Key } of page.Contents ?? []) if (Key !== undefined) yield relative(Key)
+        token = page.IsTruncated ? page.NextContinuationToken : undefined
+      } while (token !== undefined)
+    },
+    close: () => s3.destroy(),
+  }
+}
+
+const contentType = (key: string): string => {
+  if (key.endsWith('.parquet')) return 'application/vnd.apache.parquet'
+  if (key.endsWith('.gz')) return 'application/gzip'
+  return 'application/json'
+}

@@ -1,0 +1,99 @@
+import path from 'node:path'
+import type { Clock } from '../clock.ts'
+import type { Config } from '../config.ts'
+import type { Db } from '../db.ts'
+import { isAppError, messageOf } from '../errors.ts'
+import type { App } from '../http.ts'
+import type { Log } from '../log.ts'
+import { adopt } from './adopt.ts'
+import { selectWaiting } from './deliveries.ts'
+import type { Destination } from './destination.ts'
+import { createDestinations } from './destinations.ts'
+import { createExporter, type Exporter } from './exporter.ts'
+import { exportRoutes } from './routes.ts'
+import { startSchedule } from './schedule.ts'
+
+export type ExportService = {
+  exporter: Exporter
+  destinations: readonly Destination[]
+  adopt(): ReturnType<typeof adopt>
+  routes(app: App): void
+  /** Schedules runs, and finishes what an earlier process left: claimed, encoded or undelivered parts. */
+  start(): void
+  close(): Promise<void>
+}
+
+export type ExportDeps = { db: Db; config: Config; clock: Clock; log: Log; adminToken: string }
+
+/** Between two looks at the deliveries that may be tried again. */
+const retryLookMs = 5_000
+
+/** The exporter with its schedule, its retries and its routes, as the settings say. */
+export const createExportService = ({ db, config, clock, log, adminToken }: ExportDeps): ExportService => {
+  const destinations = createDestinations(config)
+  const exporter = createExporter({
+    db,
+    clock,
+    log,
+    destinations,
+    options: {
+      clientId: config.CLIENT_ID,
+      nodeId: config.NODE_ID,
+      stagingFolder: path.join(path.resolve(config.DATA_DIR), 'staging'),
+      formats: config.EXPORT_FORMAT,
+      compression: {
+        parquet: config.PARQUET_COMPRESSION,
+        json: config.TEXT_COMPRESSION,
+        csv: config.TEXT_COMPRESSION,
+      },
+      partRowsMax: config.PART_ROWS_MAX,
+      partBytesMax: config.PART_BYTES_MAX,
+      encodeMemoryMb: config.ENCODE_MEMORY_MB,
+      encodeThreads: config.ENCODE_THREADS,
+    },
+  })
+  const ended = new AbortController()
+  let schedule: ReturnType<typeof startSchedule> | undefined
+  let retries: Promise<void> = Promise.resolve()
+
+  const runQuietly = async (why: string): Promise<void> => {
+    try {
+      const report = await exporter.run()
+      if (report.parts > 0 || report.held !== null) log.info({ why, ...report }, 'export run')
+    } catch (error) {
+      const level = isAppError(error) && error.code === 'export_busy' ? 'info' : 'error'
+      log[level]({ why, err: error }, `export run failed: ${messageOf(error)}`)
+    }
+  }
+
+  const retryLoop = async (): Promise<void> => {
+    await runQuietly('start')
+    while (!ended.signal.aborted) {
+      await clock.sleep(retryLookMs, ended.signal)
+      if (ended.signal.aborted) return
+      const waiting = await selectWaiting(db).catch(() => [])
+      const due = waiting.some(({ nextAttemptMs }) => nextAttemptMs !== null && nextAttemptMs <= clock.now())
+      if (due) await runQuietly('retry')
+    }
+  }
+
+  const service: ExportService = {
+    exporter,
+    destinations,
+    adopt: () => adopt(db, destinations, { clientId: config.CLIENT_ID, nodeId: config.NODE_ID }),
+    routes: (app) =>
+      exportRoutes(app, { db, clock, config, adminToken, service, nextRun: () => schedule?.next(), destinations }),
+    start() {
+      schedule = startSchedule(config.EXPORT_SCHEDULE, () => void runQuietly('schedule'))
+      if (schedule.next() !== undefined) retries = retryLoop()
+    },
+    async close() {
+      ended.abort()
+      schedule?.stop()
+      await exporter.close()
+      await retries
+      for (const destination of destinations) destination.close()
+    },
+  }
+  return service
+}

@@ -1,0 +1,28 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import S3rver from 's3rver'
+
+export type TestS3 = { endpoint: string; folder: string; close(): Promise<void> }
+
+/** An S3 API over HTTP on a free loopback port, with these buckets. Its keys are S3RVER and S3RVER. */
+export const startTestS3 = async (buckets: readonly string[]): Promise<TestS3> => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'evothesis-s3-'))
+  const server = new S3rver({
+    address: '127.0.0.1',
+    port: 0,
+    silent: true,
+    directory: folder,
+    configureBuckets: buckets.map((name) => ({ name, configs: [] })),
+  })
+  const address = (await server.run()) as AddressInfo
+  return {
+    endpoint: `http://127.0.0.1:${address.port}`,
+    folder,
+    async close() {
+      await server.close()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
