@@ -1,0 +1,26 @@
+import { createHash, createHmac } from 'node:crypto'
+import type { Secret } from '../secret.ts'
+
+/** HMAC-SHA-256 under the client's HASH_KEY: the same on all its nodes, worthless to anybody else. */
+export type KeyedHash = {
+  /** 128 bits in hexadecimal. `purpose` keeps hashes of one kind from matching those of another. */
+  text(purpose: string, value: string): string
+  /** The same 128 bits in the form of a uuid, which is how the database stores them in 16 bytes. */
+  uuid(purpose: string, value: string): string
+}
+
+export const createKeyedHash = (hashKey: Secret): KeyedHash => {
+  const text = (purpose: string, value: string): string =>
+    createHmac('sha256', hashKey.reveal()).update(`${purpose}\0${value}`).digest('hex').slice(0, 32)
+  return { text, uuid: (purpose, value) => uuidOf(text(purpose, value)) }
+}
+
+/** SHA-256 of texts, cut to 128 bits, in the form of a uuid. */
+export const digestOf = (texts: readonly string[]): string => {
+  const hash = createHash('sha256')
+  for (const text of texts) hash.update(text).update('\n')
+  return uuidOf(hash.digest('hex').slice(0, 32))
+}
+
+const uuidOf = (hex: string): string =>
+  `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`

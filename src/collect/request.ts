@@ -1,0 +1,129 @@
+import { AppError } from '../errors.ts'
+import {
+  type Arrival,
+  createEventReader,
+  type EventReader,
+  type Inherited,
+  inheritedKeys,
+  isObject,
+  isReject,
+  nothingInherited,
+} from './event.ts'
+import type { Reject, Row } from './group.ts'
+import { type Json, type JsonObject, parseJson, writeJson } from './json.ts'
+import { digestOf } from './keyed-hash.ts'
+import { depthMax, eventsMax, idCharsMax, requestRowBytesMax } from './limits.ts'
+import type { Privacy } from './privacy.ts'
+import type { SiteNames } from './site.ts'
+import { type Rewrite, rewriteTree } from './tree.ts'
+
+export type ReadRequest = {
+  rows: Row[]
+  rejects: Reject[]
+  /** Bytes of the rows and rejects. */
+  bytes: number
+  /** False for a body that is one event. */
+  isBatch: boolean
+  /** What an idempotency key is scoped by, and the `batchId` of the body. */
+  scope: { siteId: string; visitorId: string; sessionId: string }
+  batchId: string | undefined
+  /** Digest of the events without `sentAt` and `_metadata`, which differ from try to try. */
+  digest(): string
+}
+
+export type RequestReader = (body: string, arrival: Arrival) => ReadRequest
+
+/**
+ * Reads the body of /collect: one event, or an envelope with `events`. One bad event never harms its neighbours: it
+ * is listed in `rejects`. Errors, for the request as a whole: body_unreadable, events_missing, events_too_many,
+ * body_too_large (rows that grow out of bounds by inheritance).
+ */
+export const createRequestReader =
+  (options: { privacy: Privacy; siteNames: SiteNames; eventBytesMax: number }): RequestReader =>
+  (body, arrival) => {
+    const { value, marked } = parseBody(body)
+    const rewrite = options.privacy.rewrite(body.includes('\\u'))
+    const reader = createEventReader({ ...options, arrival, rewrite, marked })
+    const envelope = isEnvelope(value) ? value : undefined
+    const events = envelope ? childrenOf(envelope) : [value]
+    const inherited = envelope ? inheritedOf(envelope, rewrite, marked) : nothingInherited
+    return {
+      ...readAll(events, reader, inherited),
+      isBatch: envelope !== undefined,
+      scope: scopeOf(envelope ? inherited.fields : value, arrival, options.siteNames),
+      batchId: isObject(value) ? batchIdOf(value) : undefined,
+      // Read after the events, so it is over what is stored: rewritten in place.
+      digest: () => digestOf([...inherited.texts.values(), ...events.map((event) => digestText(event, marked))]),
+    }
+  }
+
+const digestText = (event: Json, marked: boolean): string => {
+  if (!isObject(event)) return ''
+  if (event.sentAt === undefined && event._metadata === undefined) return writeJson(event, marked)
+  const { sentAt: _sentAt, _metadata, ...same } = event
+  return writeJson(same, marked)
+}
+
+const parseBody = (body: string): { value: Json; marked: boolean } => {
+  try {
+    return parseJson(body.charCodeAt(0) === byteOrderMark ? body.slice(1) : body)
+  } catch {
+    // The parser's message quotes the body, which may be private.
+    throw new AppError('body_unreadable', 'The body is not JSON.')
+  }
+}
+const byteOrderMark = 0xfeff
+
+const isEnvelope = (value: Json): value is JsonObject =>
+  isObject(value) && (value.eventType === 'batch' || (value.eventType === undefined && Array.isArray(value.events)))
+
+const childrenOf = (envelope: JsonObject): Json[] => {
+  const events = envelope.events
+  if (!Array.isArray(events) || events.length === 0)
+    throw new AppError('events_missing', 'A batch needs events, a non-empty array.')
+  if (events.length > eventsMax)
+    throw new AppError('events_too_many', `A batch holds at most ${eventsMax} events; this one holds ${events.length}.`)
+  return events
+}
+
+const inheritedOf = (envelope: JsonObject, rewrite: Rewrite, marked: boolean): Inherited => {
+  const sent: JsonObject = {}
+  for (const key of inheritedKeys) {
+    const value = envelope[key]
+    if (value !== undefined && value !== null) sent[key] = value
+  }
+  const { value } = rewriteTree(sent, rewrite, depthMax)
+  const fields = value as JsonObject
+  const texts = new Map(Object.entries(fields).map(([key, one]) => [key, `,"${key}":${writeJson(one, marked)}`]))
+  return { fields, texts, sentAt: envelope.sentAt }
+}
+
+const readAll = (events: Json[], reader: EventReader, inherited: Inherited) => {
+  const rows: Row[] = []
+  const rejects: Reject[] = []
+  let bytes = 0
+  for (let index = 0; index < events.length; index++) {
+    const made = reader.read(events[index] ?? null, index, inherited)
+    if (isReject(made)) rejects.push(made)
+    else rows.push(made)
+    bytes += isReject(made) ? made.payload.length : made.line.length
+    if (bytes > requestRowBytesMax)
+      throw new AppError('body_too_large', `The events grow beyond ${requestRowBytesMax} bytes with what they inherit.`)
+  }
+  return { rows, rejects, bytes }
+}
+
+const scopeOf = (value: Json, arrival: Arrival, siteNames: SiteNames) => {
+  const one = (key: string): string => {
+    const id = isObject(value) ? value[key] : undefined
+    return typeof id === 'string' || typeof id === 'number' ? String(id) : ''
+  }
+  const siteId = siteNames.siteOf(one('url') || null, arrival.origin, one('siteId') || null) ?? ''
+  return { siteId, visitorId: one('visitorId'), sessionId: one('sessionId') }
+}
+
+const batchIdOf = (value: JsonObject): string | undefined => {
+  const id = value.batchId
+  if (typeof id === 'number') return String(id)
+  return typeof id === 'string' && id !== '' && id.length <= idCharsMax ? id : undefined
+}
