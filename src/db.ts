@@ -41,6 +41,8 @@ export type DbOptions = {
   /** Connections of the pool. */
   connectionsMax: number
   statementTimeoutMs?: number
+  /** How long an answer is awaited before the connection counts as lost: a half-open one never tells. Default: for ever. */
+  answerTimeoutMs?: number
   clock: Clock
 }
 
@@ -74,6 +76,7 @@ export const createDb = (options: DbOptions): Db => {
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: 10_000,
     idleTimeoutMillis: 30_000,
+    ...(options.answerTimeoutMs !== undefined && { query_timeout: options.answerTimeoutMs }),
     verify: (client, callback) => {
       prepareConnection(client, options.statementTimeoutMs ?? 60_000).then(
         () => callback(),
@@ -98,9 +101,12 @@ export const createDb = (options: DbOptions): Db => {
       if (result.command !== 'COMMIT') throw new AppError('commit_refused', `COMMIT answered ${result.command}.`)
       return value
     } catch (error) {
-      await client.query('rollback').catch((failure: Error) => {
-        broken ??= failure
-      })
+      // Nothing more is asked of a connection that does not answer, and its late answer finds nobody.
+      if (isAnswerTimeout(error)) broken ??= error
+      else
+        await client.query('rollback').catch((failure: Error) => {
+          broken ??= failure
+        })
       throw error
     } finally {
       client.off('error', onError)
@@ -156,6 +162,9 @@ const prepareConnection = async (client: pg.ClientBase, statementTimeoutMs: numb
       `The database runs with fsync=${row?.fsync}, synchronous_commit=${row?.synchronous_commit}; turn both on.`,
     )
 }
+
+const isAnswerTimeout = (error: unknown): error is Error =>
+  error instanceof Error && error.message === 'Query read timeout'
 
 const queries = (client: pg.Pool | pg.PoolClient): Tx => ({
   async query<T extends object>(text: string, values: readonly unknown[] = []) {
