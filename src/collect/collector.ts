@@ -1,29 +1,39 @@
+import path from 'node:path'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import type { Db } from '../db.ts'
-import { AppError, messageOf } from '../errors.ts'
 import type { App } from '../http.ts'
 import type { Log } from '../log.ts'
 import type { Secret } from '../secret.ts'
-import { isSerializationFailure, sqlStateOf } from '../sqlstate.ts'
 import { adminRoutes } from './admin-routes.ts'
 import { collectRoutes } from './collect-routes.ts'
 import { createCommitter } from './committer.ts'
-import type { Group, Outcome } from './group.ts'
+import { commitMsMax, createDurableSink } from './durable-sink.ts'
 import { createKeyedHash } from './keyed-hash.ts'
 import { createPrivacy } from './privacy.ts'
 import { createRequestReader } from './request.ts'
 import { createSiteNames } from './site.ts'
+import { createSpool, oldestSpooledMs } from './spool.ts'
 import { deleteExpiredReceipts } from './statements.ts'
 import { createStore } from './store.ts'
 
-export type CollectorDeps = { db: Db; config: Config; clock: Clock; log: Log; hashKey: Secret; adminToken: Secret }
+export type CollectorDeps = {
+  db: Db
+  config: Config
+  clock: Clock
+  log: Log
+  hashKey: Secret
+  adminToken: Secret
+  /** Milliseconds after which a commit is answered from the spool. */
+  commitMsMax?: number
+}
 
 export type CollectorHealth = {
   status: 'healthy' | 'degraded'
   /** False while an event would be refused. */
   accepting: boolean
   queue: { bytes: number; requests: number }
+  spool: { bytes: number; ageSeconds: number }
 }
 
 export type Collector = {
@@ -41,38 +51,40 @@ const receiptsTrimmedMax = 5_000
 const trimEveryMs = 60_000
 
 /**
- * The front door: HTTP in, batches out. Promises that an event answered with 200 is committed. The database may be shared
- * with other collectors.
+ * The front door: HTTP in, batches out. Promises that an event answered with 200 is committed, or on the disk. The database
+ * may be shared with other collectors, and may be away, also at the start.
  */
-export const createCollector = ({ db, config, clock, log, hashKey, adminToken }: CollectorDeps): Collector => {
+export const createCollector = (deps: CollectorDeps): Collector => {
+  const { db, config, clock, log, hashKey, adminToken } = deps
   const keyedHash = createKeyedHash(hashKey)
   const privacy = createPrivacy(config, keyedHash)
   const readRequest = createRequestReader({
     ...{ privacy, siteNames: createSiteNames(), eventBytesMax: config.EVENT_BYTES_MAX },
   })
   const store = createStore({ db, log })
-  const committer = createCommitter((group) => storeOrRefuse(group))
+  const spoolRoot = path.join(config.DATA_DIR, 'spool')
+  const spoolBytesMax = Math.floor(config.SPOOL_BYTES_MAX / config.COLLECT_WORKERS)
+  const spool = createSpool({
+    ...{ root: spoolRoot, clock, log },
+    bytesMax: spoolBytesMax,
+  })
+  const sink = createDurableSink({
+    ...{ db, store, spool, clock, log },
+    commitMsMax: deps.commitMsMax ?? commitMsMax,
+  })
+  const committer = createCommitter(sink.take)
   const stopped = new AbortController()
-  let trimming: Promise<void> | undefined
-
-  const storeOrRefuse = async (group: Group): Promise<Outcome[]> => {
-    try {
-      return await store.store(group, { spooled: false })
-    } catch (cause) {
-      log.error({ err: cause, requests: group.submissions.length }, 'a group could not be committed')
-      if (cause instanceof AppError && cause.code === 'internal') throw cause
-      throw new AppError('database_unavailable', messageOf(cause), { cause })
-    }
-  }
+  let background: Promise<unknown> | undefined
 
   const trimReceipts = async (): Promise<void> => {
     while (!stopped.signal.aborted) {
       try {
-        const deleted = await deleteExpiredReceipts(db, clock.now(), receiptsTrimmedMax)
+        // A spooled retry still needs the receipt that was valid when it arrived.
+        const beforeMs = Math.min(clock.now(), (await oldestSpooledMs(spoolRoot)) ?? Number.POSITIVE_INFINITY)
+        const deleted = await deleteExpiredReceipts(db, beforeMs, receiptsTrimmedMax)
         if (deleted === receiptsTrimmedMax) continue
       } catch (error) {
-        if (!isSerializationFailure(sqlStateOf(error)))
-          log.warn({ err: error }, 'expired receipts could not be deleted')
+        if (!sink.away()) log.warn({ err: error }, 'expired receipts could not be deleted')
       }
       await clock.sleep(trimEveryMs, stopped.signal)
     }
@@ -80,7 +92,14 @@ export const createCollector = ({ db, config, clock, log, hashKey, adminToken }:
 
   const health = (): CollectorHealth => {
     const { bytes, submissions } = committer.queued()
-    return { status: 'healthy', accepting: committer.accepting(), queue: { bytes, requests: submissions } }
+    const spooled = spool.state()
+    const ageMs = spooled.oldestMs === undefined ? 0 : Math.max(0, clock.now() - spooled.oldestMs)
+    return {
+      status: spooled.bytes > 0 || sink.away() ? 'degraded' : 'healthy',
+      accepting: committer.accepting() && !(sink.away() && spooled.full),
+      queue: { bytes, requests: submissions },
+      spool: { bytes: spooled.bytes, ageSeconds: Math.floor(ageMs / 1000) },
+    }
   }
 
   return {
@@ -91,18 +110,23 @@ export const createCollector = ({ db, config, clock, log, hashKey, adminToken }:
       })(app)
       adminRoutes({ db, adminToken })(app)
       app.get('/health', async (_request, reply) => {
-        const { status, accepting } = health()
-        return reply.status(accepting ? 200 : 503).send({ status: accepting ? status : 'refusing' })
+        const { status, accepting, spool } = health()
+        if (!accepting) return reply.status(503).header('retry-after', '5').send({ status: 'refusing' })
+        return status === 'healthy'
+          ? { status }
+          : { status, spool: { bytes: spool.bytes, age_seconds: spool.ageSeconds } }
       })
     },
     health,
     async start() {
-      trimming = trimReceipts()
+      await spool.tend()
+      background = Promise.all([sink.run(stopped.signal), trimReceipts()])
     },
     async close() {
-      stopped.abort()
       await committer.close()
-      await trimming
+      stopped.abort()
+      await background
+      await spool.close()
     },
   }
 }

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { systemClock } from '../../src/clock.ts'
 import { type Collector, type CollectorDeps, createCollector } from '../../src/collect/collector.ts'
 import { loadConfig } from '../../src/config.ts'
@@ -15,7 +18,8 @@ export type ServerOptions = { env?: Record<string, string> } & Partial<Omit<Coll
 
 /** A collector as the composition root makes it, on its own app; nothing listens until `app.listen`. */
 export const createServer = async (db: Db, { env = {}, ...deps }: ServerOptions = {}): Promise<Server> => {
-  const config = loadConfig(env, '/nonexistent')
+  const dataDir = env.DATA_DIR ?? (await mkdtemp(path.join(tmpdir(), 'evothesis-collect-')))
+  const config = loadConfig({ ...env, DATA_DIR: dataDir }, '/nonexistent')
   const log = deps.log ?? silentLog
   const collector = createCollector({
     ...{ db, config, clock: systemClock, log, hashKey, adminToken: secret(adminToken) },
@@ -31,6 +35,7 @@ export const createServer = async (db: Db, { env = {}, ...deps }: ServerOptions 
     async close() {
       await app.close()
       await collector.close()
+      if (env.DATA_DIR === undefined) await rm(dataDir, { recursive: true })
     },
   }
 }
