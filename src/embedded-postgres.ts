@@ -17,8 +17,6 @@ export type EmbeddedPostgres = {
   stop(): Promise<void>
 }
 
-/** A uid of no account: PostgreSQL refuses to run as root. */
-const serverUid = 54321
 const startMsMax = 60_000
 const stopMsMax = 60_000
 
@@ -217,7 +215,7 @@ type RunAs = {
 
 /**
  * As root, PostgreSQL needs another uid. Its own one, with the folder handed to it, where it can enter all folders on
- * the way; else a user namespace in which root's files are uid 1000's (`unshare`, of util-linux).
+ * the way; else a user namespace in which root's files are that account's (`unshare`, of util-linux).
  */
 const asOtherThanRoot = async (folder: string, binaries: string): Promise<RunAs> => {
   await mkdir(folder, { recursive: true, mode: 0o700 })
@@ -225,12 +223,23 @@ const asOtherThanRoot = async (folder: string, binaries: string): Promise<RunAs>
   if (process.getuid?.() !== 0) return plain
   const owner = statSync(folder).uid
   if (owner !== 0) return { ...plain, ids: { uid: owner, gid: owner } }
+  const account = serverAccount()
   const fresh = !existsSync(path.join(folder, 'PG_VERSION'))
   if (fresh && othersCanEnter(path.dirname(folder)) && othersCanEnter(binaries)) {
-    await chown(folder, serverUid, serverUid)
-    return { ...plain, ids: { uid: serverUid, gid: serverUid } }
+    await chown(folder, account, account)
+    return { ...plain, ids: { uid: account, gid: account } }
   }
-  return { ids: {}, wrap: (command, args) => ['unshare', ['--user', '--map-user=1000', command, ...args]] }
+  return { ids: {}, wrap: (command, args) => ['unshare', ['--user', `--map-user=${account}`, command, ...args]] }
+}
+
+/** PostgreSQL refuses to run as root, and initdb as a uid that no account has: the account postgres, else nobody. */
+const serverAccount = (): number => {
+  const lines = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'))
+  const found = lines.find(([name]) => name === 'postgres') ?? lines.find(([name]) => name === 'nobody')
+  if (!found) throw new AppError('database_failed', 'Run as another account than root, or set DATABASE_URL.')
+  return Number(found[2])
 }
 
 const othersCanEnter = (folder: string): boolean => {

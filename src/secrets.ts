@@ -9,7 +9,7 @@ import { type Secret, secret } from './secret.ts'
  */
 export const ensureSecret = (configured: Secret | undefined, file: string): Secret => {
   if (configured) return configured
-  mkdirSync(path.dirname(file), { recursive: true })
+  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
   try {
     writeFileSync(file, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' })
   } catch (error) {

@@ -1,4 +1,6 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
+import { cronOf } from './schedule.ts'
 import { type Secret, secret } from './secret.ts'
 import { exportFormats } from './types.ts'
 
@@ -75,6 +77,17 @@ export const rate = (value: string): number => {
   if (!match) throw new Error('must be a rate such as 1000/s, 600/m or 0 (off)')
   return Number(match[1]) / (match[2] === 'm' ? 60 : 1)
 }
+/** As fastify's trustProxy takes it. */
+const trustedProxies = (value: string): boolean | string => {
+  if (value === 'true' || value === 'false') return value === 'true'
+  for (const range of list(value)) {
+    const [address = '', bits] = range.split('/')
+    const most = isIP(address) === 4 ? 32 : 128
+    if (isIP(address) === 0 || (bits !== undefined && !(/^\d+$/.test(bits) && Number(bits) <= most)))
+      throw new Error('must be false, true, or addresses and CIDR ranges separated by commas')
+  }
+  return list(value).join(',')
+}
 const prefix = (value: string): string => {
   const trimmed = value.replace(/^\/+|\/+$/g, '')
   if (!/^[A-Za-z0-9!_.*'()/=-]*$/.test(trimmed) || trimmed.split('/').some((step) => step === '..' || step === '.'))
@@ -92,6 +105,10 @@ const timeZone = (value: string): string => {
   } catch {
     throw new Error('must be an IANA time zone such as Europe/Berlin')
   }
+}
+const schedule = (value: string): string => {
+  cronOf(value)
+  return value
 }
 const formatList = (value: string) => {
   const formats = z.array(z.enum(exportFormats)).min(1).safeParse(list(value))
@@ -176,7 +193,7 @@ export const settings = {
   COLLECT_WORKERS: collect('1', integer(1, 64), 'Collector processes that share the port.'),
   TRUST_PROXY: collect(
     'false',
-    text,
+    trustedProxies,
     'Whose X-Forwarded-For is believed: false, true, or addresses and CIDR ranges separated by commas.',
   ),
   SITES_ALLOWED: collect(undefined, list, 'Host patterns that may send, e.g. example.com,*.example.com. Default: any.'),
@@ -207,7 +224,7 @@ export const settings = {
 
   EXPORT_SCHEDULE: exporting(
     'hourly',
-    text,
+    schedule,
     'When parts are made: hourly, daily, every N minutes, a cron expression, or off.',
   ),
   EXPORT_FORMAT: exporting('json', formatList, 'Any of json, csv, parquet, separated by commas.'),

@@ -5,13 +5,13 @@ import type { Db } from '../db.ts'
 import { isAppError, messageOf } from '../errors.ts'
 import type { App } from '../http.ts'
 import type { Log } from '../log.ts'
+import { startSchedule } from '../schedule.ts'
 import { adopt } from './adopt.ts'
 import { selectWaiting } from './deliveries.ts'
 import type { Destination } from './destination.ts'
 import { createDestinations } from './destinations.ts'
 import { createExporter, type Exporter } from './exporter.ts'
 import { exportRoutes } from './routes.ts'
-import { startSchedule } from './schedule.ts'
 
 export type ExportService = {
   exporter: Exporter

@@ -111,8 +111,7 @@ t.test(
     for (const [threads, memory] of [
       ['1', '256'],
       ['4', '192'],
-      ['1', '192'],
-      ['4', '1024'],
+      ['2', '1024'],
     ]) {
       const DATA_DIR = await tempFolder(t)
       const { exporter, close: closeExporter } = createTestExporter(db, {
@@ -123,9 +122,9 @@ t.test(
       })
       await exporter.run()
       await closeExporter()
-      const { manifests, problems } = await readDelivered(folderReader(path.join(DATA_DIR, 'exports', 'client')))
-      t.strictSame(problems, [])
-      made.push(manifests.flatMap((one) => one.objects.map((object) => `${object.key} ${object.sha256}`)))
+      const files = folderReader(path.join(DATA_DIR, 'exports', 'client'))
+      const keys = (await files.keys()).filter((key) => key.startsWith('events/'))
+      made.push(await Promise.all(keys.map(async (key) => `${key} ${sha256(await files.read(key))}`)))
       // As after a crash between encoding and delivering, but in another folder: everything is delivered once more.
       await db.execute(`update deliveries set state = 'pending', identity = null`)
     }

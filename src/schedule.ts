@@ -1,9 +1,8 @@
 import { createTask, type ScheduledTask, validate } from 'node-cron'
-import { settingProblems } from '../config.ts'
 
 /**
- * EXPORT_SCHEDULE as a cron expression in UTC: `hourly` (at minute 1, when the hour is complete), `daily` (00:05),
- * `every N minutes`, a cron expression as it is; undefined for `off`. Throws `setting_invalid` for anything else.
+ * A schedule in words as a cron expression in UTC: `hourly` (at minute 1, when the hour is complete), `daily` (00:05),
+ * `every N minutes`, a cron expression as it is; undefined for `off`. Throws for anything else.
  */
 export const cronOf = (schedule: string): string | undefined => {
   const words = schedule.trim().toLowerCase()
@@ -15,12 +14,7 @@ export const cronOf = (schedule: string): string | undefined => {
   if (minutes === 60) return '0 * * * *'
   if (minutes >= 1 && minutes < 60 && 60 % minutes === 0) return minutes === 1 ? '* * * * *' : `*/${minutes} * * * *`
   if (validate(schedule)) return schedule
-  throw settingProblems([
-    {
-      setting: 'EXPORT_SCHEDULE',
-      message: 'must be hourly, daily, every N minutes (N divides 60), a cron expression, or off',
-    },
-  ])
+  throw new Error('must be hourly, daily, every N minutes (N divides 60), a cron expression, or off')
 }
 
 export type Schedule = { next(): Date | undefined; stop(): void }

@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+import { isAppError, messageOf } from '../errors.ts'
+
+/** A command: its line in the help, and the module that runs it. Resolves to the exit code. */
+type Command = { line: string; run: (args: string[]) => Promise<number> }
+
+const commands: Record<string, Command> = {
+  start: {
+    line: 'Run everything: collector, exporter, database where none is set.',
+    run: async () => (await import('./start.ts')).start(),
+  },
+  migrate: {
+    line: 'Bring the database to the version of this program.',
+    run: async () => (await import('./migrate.ts')).runMigrate(),
+  },
+  export: {
+    line: 'run | status | adopt: make and deliver files, show what waits, take over an earlier life.',
+    run: async (args) => (await import('./export.ts')).runExport(args),
+  },
+  demo: {
+    line: 'traffic: send visits of a made-up shop to a collector.',
+    run: async (args) => (await import('./demo.ts')).runDemo(args),
+  },
+}
+
+const help = (): string =>
+  [
+    'Usage: evothesis <command> [options]',
+    '',
+    ...Object.entries(commands).map(([name, { line }]) => `  ${name.padEnd(10)} ${line}`),
+    '',
+    'Settings come from the environment and .env; .env.example lists them. Each command has --help.',
+    '',
+  ].join('\n')
+
+const main = async (argv: string[]): Promise<number> => {
+  const [name, ...args] = argv
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    process.stdout.write(help())
+    return name === undefined ? 2 : 0
+  }
+  const command = commands[name]
+  if (!command) {
+    process.stderr.write(`There is no command ${name}.\n\n${help()}`)
+    return 2
+  }
+  return command.run(args)
+}
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code
+  },
+  (error: unknown) => {
+    process.stderr.write(`${isAppError(error) ? `${error.code}: ` : ''}${messageOf(error)}\n`)
+    if (!isAppError(error)) process.stderr.write(`${(error as Error)?.stack ?? ''}\n`)
+    process.exit(isAppError(error) && error.code === 'usage_invalid' ? 2 : 1)
+  },
+)

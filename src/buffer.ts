@@ -1,0 +1,90 @@
+import type { Clock } from './clock.ts'
+import type { Config } from './config.ts'
+import { createDb, type Db } from './db.ts'
+import { type EmbeddedPostgres, findEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts'
+import { AppError, isAppError, messageOf } from './errors.ts'
+import type { Log } from './log.ts'
+import { migrate } from './migrate.ts'
+import { backoffMs } from './retry.ts'
+import { classifyDatabaseFault } from './sqlstate.ts'
+
+export type Buffer = {
+  db: Db
+  /** For people: which database this is, without its password. */
+  describe: string
+  /** Resolves when the schema is up to date; later than `openBuffer` when the server is away at start. */
+  ready: Promise<void>
+  close(): Promise<void>
+}
+
+const connectionsMax = 12
+const retryDelays = { firstMs: 500, maxMs: 15_000 }
+
+/**
+ * Opens the buffer: the server of DATABASE_URL, or the embedded one, and migrates it. A server that is away at start is
+ * waited for in the background, because the collector works without it; a refused password, a missing database or a newer
+ * schema is an error at once. Throws `database_failed`, `schema_newer`.
+ */
+export const openBuffer = async (
+  config: Config,
+  deps: { clock: Clock; log: Log; applicationName: string },
+): Promise<Buffer> => {
+  const embedded = config.DATABASE_URL ? undefined : await startEmbeddedPostgres(config.DATA_DIR)
+  const url = config.DATABASE_URL?.reveal() ?? embedded?.url ?? ''
+  const db = createDb({ url, applicationName: deps.applicationName, connectionsMax, clock: deps.clock })
+  const closing = new AbortController()
+  const close = async () => {
+    closing.abort()
+    await db.close()
+    await embedded?.stop()
+  }
+  try {
+    const attempt = () => migrate(db, deps.log, { compressAfterDays: config.COMPRESS_AFTER_DAYS })
+    const first = await attempt().then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    if (first !== undefined && (embedded || !isAway(first))) throw startError(first, url)
+    const ready = first === undefined ? Promise.resolve() : waitFor(attempt, closing.signal, deps)
+    return { db, describe: describe(url, embedded), ready, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** The buffer of a server that runs on this DATA_DIR, for a command beside it; undefined when none does. */
+export const findBufferUrl = async (config: Config): Promise<string | undefined> =>
+  config.DATABASE_URL?.reveal() ?? (await findEmbeddedPostgres(config.DATA_DIR))
+
+const isAway = (error: unknown): boolean => !isAppError(error) && classifyDatabaseFault(error) === 'away'
+
+const waitFor = async (
+  attempt: () => Promise<void>,
+  signal: AbortSignal,
+  { clock, log }: { clock: Clock; log: Log },
+): Promise<void> => {
+  for (let tries = 0; !signal.aborted; tries++) {
+    log.warn({ tries }, 'the database is away; waiting for it')
+    await clock.sleep(backoffMs(tries, retryDelays), signal)
+    if (signal.aborted) return
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!isAway(error)) log.error({ err: error }, `the database cannot be used: ${messageOf(error)}`)
+    }
+  }
+}
+
+const startError = (error: unknown, url: string): AppError =>
+  isAppError(error)
+    ? error
+    : new AppError('database_failed', `${describe(url, undefined)} cannot be used: ${messageOf(error)}`, {
+        cause: error,
+      })
+
+const describe = (url: string, embedded: EmbeddedPostgres | undefined): string => {
+  if (embedded) return 'embedded PostgreSQL'
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  return parsed ? `the database at ${parsed.host}${parsed.pathname}` : 'the database of DATABASE_URL'
+}

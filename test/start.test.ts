@@ -1,0 +1,126 @@
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import path from 'node:path'
+import t from 'tap'
+import { tempFolder } from './support/exporter.ts'
+import { collectOutput, exitOf, runProgram, startServer } from './support/server.ts'
+
+const usesEmbedded = process.platform === 'linux'
+/** Processes whose command line names the folder: the server, its encoder, its PostgreSQL. */
+const processesOf = (folder: string): string[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(folder)
+      } catch {
+        return false
+      }
+    })
+
+const post = async (address: string, body: unknown): Promise<unknown> =>
+  (await fetch(`${address}/collect`, { method: 'POST', body: JSON.stringify(body) })).json()
+
+t.test('one command starts everything, and SIGTERM leaves nothing running', { skip: !usesEmbedded }, async (t) => {
+  const folder = await tempFolder(t)
+  const server = await startServer(folder)
+  t.match(server.output(), path.join(folder, 'exports', 'client'))
+  t.match(server.output(), path.join(folder, 'admin-token'))
+  t.equal(statSync(path.join(folder, 'admin-token')).mode & 0o777, 0o600)
+  t.match(await post(server.address, { eventType: 'pageview' }), { status: 'success', events_processed: 1 })
+  t.match(await server.admin('POST', '/export/run?wait=true'), { status: 'done', events: 1 })
+  server.process.kill('SIGTERM')
+  t.equal(await server.exited, 0)
+  t.strictSame(processesOf(folder), [])
+
+  const again = await startServer(folder)
+  t.match(await again.admin('GET', '/events/count'), { total_events: 1 }, 'a second start has the data')
+  again.process.kill('SIGINT')
+  t.equal(await again.exited, 0)
+  t.strictSame(processesOf(folder), [])
+})
+
+t.test('a start after kill -9 recovers, its PostgreSQL alive or dead', { skip: !usesEmbedded }, async (t) => {
+  const folder = await tempFolder(t)
+  const first = await startServer(folder)
+  await post(first.address, { eventType: 'pageview' })
+  first.process.kill('SIGKILL')
+  await first.exited
+  t.equal(processesOf(folder).length > 0, true, 'PostgreSQL goes on without its parent')
+
+  const second = await startServer(folder)
+  t.match(await second.admin('GET', '/events/count'), { total_events: 1 })
+  await post(second.address, { eventType: 'pageview' })
+  second.process.kill('SIGKILL')
+  await second.exited
+  for (const pid of processesOf(folder)) process.kill(Number(pid), 'SIGKILL')
+
+  // The pid file now names a process that has ended; and then one that is somebody else's.
+  const pidFile = path.join(folder, 'postgres', 'postmaster.pid')
+  const lines = readFileSync(pidFile, 'utf8').split('\n')
+  writeFileSync(pidFile, [String(process.pid), ...lines.slice(1)].join('\n'))
+  const third = await startServer(folder)
+  t.match(await third.admin('GET', '/events/count'), { total_events: 2 })
+  third.process.kill('SIGTERM')
+  t.equal(await third.exited, 0)
+  t.strictSame(processesOf(folder), [])
+})
+
+t.test('a second server on the same folder is refused, and the first goes on', { skip: !usesEmbedded }, async (t) => {
+  const folder = await tempFolder(t)
+  const first = await startServer(folder)
+  const second = runProgram(['start'], { DATA_DIR: folder })
+  const output = collectOutput(second)
+  t.equal(await exitOf(second), 1)
+  t.match(output(), 'already uses')
+  t.match(await post(first.address, { eventType: 'pageview' }), { status: 'success' })
+  first.process.kill('SIGTERM')
+  await first.exited
+})
+
+t.test('a taken port is one clear message, and leaves nothing running', { skip: !usesEmbedded }, async (t) => {
+  const folder = await tempFolder(t)
+  const other = createServer()
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => other.close())
+  const { port } = other.address() as { port: number }
+  const child = runProgram(['start'], { DATA_DIR: folder, PORT: String(port) })
+  const output = collectOutput(child)
+  t.equal(await exitOf(child), 1)
+  t.match(output(), `PORT ${port} is in use`)
+  t.notMatch(output(), /\n\s+at /, 'no stack trace')
+  t.strictSame(processesOf(folder), [])
+})
+
+t.test('all invalid settings are told at once, each by its name', async (t) => {
+  const folder = await tempFolder(t)
+  const child = runProgram(['start'], {
+    DATA_DIR: folder,
+    PORT: '99999',
+    EXPORT_FORMAT: 'xml',
+    EXPORT_SHEDULE: 'hourly',
+    CLIENT_S3_ACCESS_KEY: 'key',
+    RESPECT_DNT: 'maybe',
+  })
+  const output = collectOutput(child)
+  t.equal(await exitOf(child), 1)
+  for (const name of ['PORT', 'EXPORT_FORMAT', 'EXPORT_SHEDULE', 'did you mean EXPORT_SCHEDULE', 'RESPECT_DNT'])
+    t.match(output(), name)
+})
+
+t.test('an unreachable schedule is refused at the start', async (t) => {
+  const folder = await tempFolder(t)
+  const child = runProgram(['start'], { DATA_DIR: folder, EXPORT_SCHEDULE: 'every 7 minutes' })
+  const output = collectOutput(child)
+  t.equal(await exitOf(child), 1)
+  t.match(output(), 'EXPORT_SCHEDULE')
+  t.strictSame(processesOf(folder), [])
+})
+
+t.test('the help lists every command', (t) => {
+  const program = new URL('../src/bin/evothesis.ts', import.meta.url).pathname
+  const help = execFileSync(process.execPath, ['--import', 'tsx', program, '--help'], { encoding: 'utf8' })
+  for (const command of ['start', 'migrate', 'export', 'demo']) t.match(help, `  ${command} `)
+  t.end()
+})
