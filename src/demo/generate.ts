@@ -27,8 +27,8 @@ export type Traffic = {
   planted(): PlantedTruth
 }
 
-/** For planning only: what an average session holds. `npx tsx bench/traffic.ts` counts it. */
-const eventsPerSession = 10
+/** For planning only: what an average session holds. */
+const eventsPerSession = 11
 
 /**
  * Traffic of people in shops, as the pixel would send it: exactly `events` events, the same bytes for the same options.
