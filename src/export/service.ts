@@ -56,18 +56,22 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
   let schedule: ReturnType<typeof startSchedule> | undefined
   let retries: Promise<void> = Promise.resolve()
 
-  const runQuietly = async (why: string): Promise<void> => {
+  /** Resolves to false when another process holds the exporter's lock. */
+  const runQuietly = async (why: string): Promise<boolean> => {
     try {
       const report = await exporter.run()
       if (report.parts > 0 || report.held !== null) log.info({ why, ...report }, 'export run')
+      return true
     } catch (error) {
-      const level = isAppError(error) && error.code === 'export_busy' ? 'info' : 'error'
-      log[level]({ why, err: error }, `export run failed: ${messageOf(error)}`)
+      const busy = isAppError(error) && error.code === 'export_busy'
+      log[busy ? 'info' : 'error']({ why, err: error }, `export run failed: ${messageOf(error)}`)
+      return !busy
     }
   }
 
   const retryLoop = async (): Promise<void> => {
-    await runQuietly('start')
+    // A process that was killed holds the lock until the database notices.
+    while (!ended.signal.aborted && !(await runQuietly('start'))) await clock.sleep(retryLookMs, ended.signal)
     while (!ended.signal.aborted) {
       await clock.sleep(retryLookMs, ended.signal)
       if (ended.signal.aborted) return

@@ -1,0 +1,181 @@
+import { createHash, randomFillSync } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
+import t from 'tap'
+import { partBytesFor } from '../../src/export/multipart.ts'
+import { createS3Destination } from '../../src/export/s3-destination.ts'
+import { secret } from '../../src/secret.ts'
+import { insertBatch } from '../support/batches.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { type Reader, readDelivered } from '../support/delivered.ts'
+import { createTestExporter, tempFolder } from '../support/exporter.ts'
+import { startTestS3, type TestS3 } from '../support/s3.ts'
+
+/** Reads a bucket with a client of its own. */
+const bucketReader = (s3: TestS3, bucket: string, prefix: string): Reader => {
+  const client = new S3Client({
+    endpoint: s3.endpoint,
+    region: 'us-east-1',
+    forcePathStyle: true,
+    credentials: { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' },
+  })
+  return {
+    async keys() {
+      const keys: string[] = []
+      let token: string | undefined
+      do {
+        const page = await client.send(
+          new ListObjectsV2Command({ Bucket: bucket, Prefix: `${prefix}/`, ContinuationToken: token }),
+        )
+        for (const { Key } of page.Contents ?? []) keys.push(String(Key).slice(prefix.length + 1))
+        token = page.NextContinuationToken
+      } while (token)
+      return keys.sort()
+    },
+    async read(key) {
+      const found = await client.send(new GetObjectCommand({ Bucket: bucket, Key: `${prefix}/${key}` }))
+      return Buffer.from((await found.Body?.transformToByteArray()) ?? [])
+    },
+  }
+}
+
+const settings = (whose: 'CLIENT' | 'BACKUP', s3: TestS3, bucket: string, key = 'S3RVER') => ({
+  [`${whose}_S3_BUCKET`]: bucket,
+  [`${whose}_S3_ENDPOINT`]: s3.endpoint,
+  [`${whose}_S3_ACCESS_KEY`]: key,
+  [`${whose}_S3_SECRET_KEY`]: 'S3RVER',
+})
+
+t.test('both buckets get the same bytes under the same keys, each below its own prefix', async (t) => {
+  const { db, close } = await createTestDatabase()
+  t.teardown(close)
+  const s3 = await startTestS3(['client-bucket', 'backup-bucket'])
+  t.teardown(() => s3.close())
+  const { exporter, close: closeExporter } = createTestExporter(db, {
+    DATA_DIR: await tempFolder(t),
+    CLIENT_ID: 'acme',
+    EXPORT_FORMAT: 'json,csv,parquet',
+    PART_ROWS_MAX: '1000',
+    ...settings('CLIENT', s3, 'client-bucket'),
+    ...settings('BACKUP', s3, 'backup-bucket'),
+  })
+  t.teardown(closeExporter)
+  for (let n = 0; n < 3; n++)
+    await insertBatch(
+      db,
+      Array.from({ length: 700 }, (_, i) => ({ path: `/${n}/${i}` })),
+    )
+  t.match(await exporter.run(), { parts: 3, events: 2100, held: null })
+  const client = bucketReader(s3, 'client-bucket', 'analytics')
+  const backup = bucketReader(s3, 'backup-bucket', 'acme')
+  const { rows, problems } = await readDelivered(client)
+  t.strictSame(problems, [])
+  for (const format of ['json', 'csv', 'parquet']) t.equal(rows[format]?.length, 2100)
+  t.strictSame((await readDelivered(backup)).problems, [])
+  const keys = await client.keys()
+  t.strictSame(await backup.keys(), keys)
+  for (const key of keys) t.ok((await client.read(key)).equals(await backup.read(key)), key)
+  t.match(await exporter.run(), { parts: 0, destinations: [] })
+})
+
+t.test(
+  'a missing client bucket parks the client, never the backup, and resumes when the bucket is there',
+  async (t) => {
+    const { db, close } = await createTestDatabase()
+    t.teardown(close)
+    const s3 = await startTestS3(['other'])
+    t.teardown(() => s3.close())
+    const { exporter, close: closeExporter } = createTestExporter(db, {
+      DATA_DIR: await tempFolder(t),
+      ...settings('CLIENT', s3, 'missing'),
+      ...settings('BACKUP', s3, 'other'),
+    })
+    t.teardown(closeExporter)
+    await insertBatch(db, [{}])
+    t.match(await exporter.run(), {
+      destinations: [
+        { destination: 'backup', state: 'verified', deliveries: 2 },
+        { destination: 'client', state: 'parked', error: /NoSuchBucket/ },
+        { destination: 'client', state: 'pending' },
+      ],
+    })
+    await insertBatch(db, [{}])
+    t.match(await exporter.run(), { parts: 1, held: null }, 'parts go on being made')
+    t.equal((await readDelivered(bucketReader(s3, 'other', 'local'))).rows.json?.length, 2)
+
+    await mkdir(path.join(s3.folder, 'missing'))
+    t.match(await exporter.run({ probe: true }), {
+      parts: 0,
+      destinations: [
+        { destination: 'backup', state: 'verified' },
+        { destination: 'client', state: 'verified', deliveries: 4 },
+      ],
+    })
+    const { rows, problems } = await readDelivered(bucketReader(s3, 'missing', 'analytics'))
+    t.strictSame(problems, [])
+    t.equal(rows.json?.length, 2)
+  },
+)
+
+t.test('refused keys park a destination; a bucket without keys waits for them', async (t) => {
+  const { db, close } = await createTestDatabase()
+  t.teardown(close)
+  const s3 = await startTestS3(['bucket-a'])
+  t.teardown(() => s3.close())
+  await insertBatch(db, [{}])
+  const refused = createTestExporter(db, {
+    DATA_DIR: await tempFolder(t),
+    ...settings('CLIENT', s3, 'bucket-a', 'WRONG'),
+    BACKUP_S3_BUCKET: 'bucket-b',
+  })
+  t.match(await refused.exporter.run(), { parts: 0, held: /no.*|403|needs keys/ })
+  await refused.close()
+  const folder = createTestExporter(db, {
+    DATA_DIR: await tempFolder(t),
+    ...settings('CLIENT', s3, 'bucket-a', 'WRONG'),
+  })
+  t.match(await folder.exporter.run(), {
+    parts: 1,
+    destinations: [
+      { destination: 'backup', state: 'verified' },
+      { destination: 'client', state: 'parked', error: /403/ },
+      { destination: 'client', state: 'pending' },
+    ],
+  })
+  await folder.close()
+})
+
+t.test('an object above 64 MB is sent in parts and read back', async (t) => {
+  const s3 = await startTestS3(['bucket-a'])
+  t.teardown(() => s3.close())
+  const file = path.join(await tempFolder(t), 'big')
+  const bytes = randomFillSync(Buffer.alloc(70 * 1024 * 1024 + 17))
+  await writeFile(file, bytes)
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  const destination = createS3Destination('client', {
+    bucket: 'bucket-a',
+    prefix: 'p',
+    region: 'us-east-1',
+    endpoint: s3.endpoint,
+    forcePathStyle: true,
+    accessKey: secret('S3RVER'),
+    secretKey: secret('S3RVER'),
+    sse: undefined,
+    sseKmsKeyId: undefined,
+  })
+  t.teardown(() => destination.close())
+  t.match(await destination.create('big', { path: file, bytes: bytes.length, sha256 }), { bytes: bytes.length, sha256 })
+  const other = createHash('sha256').update('other').digest('hex')
+  await t.rejects(
+    destination.create('big', { path: file, bytes: bytes.length, sha256: other }),
+    { code: 'destination_mismatch' },
+    'other bytes under the same key are never overwritten',
+  )
+})
+
+t.test('no object needs more than 10,000 parts', (t) => {
+  for (const size of [1, 64e6, 5e9, 167_772_160_000, 167_772_160_001, 5e12])
+    t.ok(Math.ceil(size / partBytesFor(size)) <= 10_000, `${size} bytes`)
+  t.end()
+})
