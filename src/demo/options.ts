@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { AppError, messageOf } from '../errors.ts'
 import { dayMs } from './calendar.ts'
 import type { TrafficOptions } from './generate.ts'
+import { collectAddress } from './send.ts'
 
 export const demoTrafficHelp = `Usage: evothesis demo traffic [options]
 
@@ -44,7 +45,7 @@ export const readDemoTrafficOptions = (
     seed: integer('seed', values.seed, 0, seedMax),
     days: integer('days', values.days, 1, daysMax),
     untilMs: instant('until', values.until, defaults.nowMs),
-    url: values.url ?? defaults.url,
+    url: address(values.url ?? defaults.url),
     concurrency: integer('concurrency', values.concurrency, 1, concurrencyMax),
     json: values.json,
     ...(values.anomaly && { anomaly: {} }),
@@ -71,7 +72,7 @@ const parse = (args: string[]) => {
       },
     }).values
   } catch (error) {
-    throw new AppError('usage_invalid', messageOf(error).replace(/\. To specify.*$/s, '.'), { cause: error })
+    throw new AppError('usage_invalid', `${messageOf(error).split('. ')[0]}.`, { cause: error })
   }
 }
 
@@ -79,6 +80,11 @@ const integer = (name: string, text: string, min: number, max: number): number =
   const value = Number(text)
   if (/^\d+$/.test(text) && value >= min && value <= max) return value
   throw new AppError('usage_invalid', `--${name} takes a whole number from ${min} to ${max}, not ${text}.`)
+}
+
+const address = (url: string): string => {
+  collectAddress(url)
+  return url
 }
 
 const instant = (name: string, text: string, nowMs: number): number => {

@@ -15,7 +15,7 @@ export const renderPlanted = (planted: PlantedTruth): string =>
     ]),
     '',
     ...columns([
-      ['site', 'events', 'pageviews', ...funnelSteps.map((step) => step.replace('_', ' ')), 'revenue $'],
+      ['site', 'events', 'pageviews', ...funnelSteps.map((step) => step.replaceAll('_', ' ')), 'revenue $'],
       ...Object.entries(planted.sites).map(([siteId, site]) => [
         ...[
           siteId,
@@ -52,7 +52,7 @@ const anomalyLines = ({ anomaly }: PlantedTruth): string[] => {
   const rate = (where: string, { sessions, dropOff }: { sessions: number; dropOff: number }) =>
     `  ${where.padEnd(9)}${(dropOff * 100).toFixed(1)} % of ${count(sessions)} sessions did not go on`
   return [
-    `Anomaly: ${anomaly.siteId}, fewer reach ${anomaly.step.replace('_', ' ')}, by ${anomaly.points} points,`,
+    `Anomaly: ${anomaly.siteId}, fewer reach ${anomaly.step.replaceAll('_', ' ')}, by ${anomaly.points} points,`,
     `  from ${isoOf(anomaly.startMs)} to ${isoOf(anomaly.endMs)}`,
     rate('inside', anomaly.inside),
     rate('outside', anomaly.outside),
@@ -78,6 +78,7 @@ const columns = (rows: string[][]): string[] => {
   return rows.map((row) =>
     row
       .map((cell, index) => (index === 0 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0)))
-      .join('  '),
+      .join('  ')
+      .trimEnd(),
   )
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Clock } from '../clock.ts'
@@ -41,6 +42,8 @@ export const sendTraffic = async (options: SendOptions): Promise<SendReport> => 
   const requests = options.requests[Symbol.iterator]()
   const stopped = new AbortController()
   const signal = options.signal ? AbortSignal.any([options.signal, stopped.signal]) : stopped.signal
+  // Each request under way listens to it.
+  setMaxListeners(0, signal)
 
   /** One lane takes the next request when its last one was acknowledged, so memory holds `concurrency` of them. */
   const lane = async (): Promise<void> => {
@@ -87,7 +90,8 @@ export const sendTraffic = async (options: SendOptions): Promise<SendReport> => 
   }
 }
 
-const collectAddress = (url: string): URL => {
+/** Throws `usage_invalid` where `url` is no address of a collector. */
+export const collectAddress = (url: string): URL => {
   try {
     const address = new URL(url)
     if (address.protocol === 'http:' || address.protocol === 'https:')
