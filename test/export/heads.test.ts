@@ -126,7 +126,6 @@ t.test(
     const client = path.join(DATA_DIR, 'exports', 'client')
     const [key] = (await folderReader(client).keys()).filter((one) => one.startsWith('events/'))
     await cp(path.join(DATA_DIR, 'admin-token-or-any'), path.join(client, key ?? '')).catch(() => undefined)
-    const { writeFile } = await import('node:fs/promises')
     await writeFile(path.join(client, key ?? ''), 'other bytes')
     await db.execute(`update deliveries set state = 'pending', identity = null where destination = 'client'`)
     await insertBatch(db, [{}])

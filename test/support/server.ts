@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const program = fileURLToPath(new URL('../../src/bin/evothesis.ts', import.meta.url))
+const sourceProgram = fileURLToPath(new URL('../../src/bin/evothesis.ts', import.meta.url))
+const builtProgram = fileURLToPath(new URL('../../dist/bin/evothesis.js', import.meta.url))
 const startMsMax = 60_000
 
 export type TestServer = {
@@ -29,9 +30,9 @@ export const testEnvironment = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
   ...env,
 })
 
-/** Runs the program as a process of its own, from source, in a folder without .env. */
-export const runProgram = (args: string[], env: NodeJS.ProcessEnv): ChildProcess =>
-  spawn(process.execPath, ['--import', 'tsx', program, ...args], {
+/** Runs the program as a process of its own, from source or as built, in a folder without .env. */
+export const runProgram = (args: string[], env: NodeJS.ProcessEnv, built = false): ChildProcess =>
+  spawn(process.execPath, built ? [builtProgram, ...args] : ['--import', 'tsx', sourceProgram, ...args], {
     // tsx is found from here; there is no .env in this folder.
     cwd: path.dirname(fileURLToPath(import.meta.url)),
     env: testEnvironment(env),
@@ -53,8 +54,12 @@ export const exitOf = (child: ChildProcess): Promise<number | string> =>
   new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown')))
 
 /** Starts the whole program on a folder and waits for its banner. */
-export const startServer = async (dataDir: string, env: NodeJS.ProcessEnv = {}): Promise<TestServer> => {
-  const child = runProgram(['start'], { DATA_DIR: dataDir, ...env })
+export const startServer = async (
+  dataDir: string,
+  env: NodeJS.ProcessEnv = {},
+  { built = false } = {},
+): Promise<TestServer> => {
+  const child = runProgram(['start'], { DATA_DIR: dataDir, ...env }, built)
   const output = collectOutput(child)
   const exited = exitOf(child)
   const address = await new Promise<string>((resolve, reject) => {
