@@ -4,8 +4,9 @@ import type { Config } from '../config.ts'
 import type { Db } from '../db.ts'
 import { AppError } from '../errors.ts'
 import { type App, requireAdmin } from '../http.ts'
+import type { Adopted } from './adopt.ts'
 import type { Destination } from './destination.ts'
-import type { ExportService } from './service.ts'
+import type { Exporter } from './exporter.ts'
 import { selectStatus } from './status.ts'
 
 type Deps = {
@@ -13,7 +14,8 @@ type Deps = {
   clock: Clock
   config: Config
   adminToken: string
-  service: Pick<ExportService, 'exporter' | 'adopt'>
+  exporter: Exporter
+  adopt: () => Promise<Adopted>
   destinations: readonly Destination[]
   nextRun: () => Date | undefined
 }
@@ -22,23 +24,23 @@ const runQuery = z.strictObject({ wait: z.stringbool().default(false) })
 
 /** `POST /export/run`, `POST /export/adopt`, `GET /export/status`, `GET /export/config`; all for the admin token. */
 export const exportRoutes = (app: App, deps: Deps): void => {
-  const { db, clock, config, service, destinations } = deps
+  const { db, clock, config, exporter, destinations } = deps
   const onRequest = requireAdmin(deps.adminToken)
 
   app.post('/export/run', { onRequest }, async (request, reply) => {
     const query = runQuery.safeParse(request.query)
     if (!query.success) throw new AppError('request_invalid', z.prettifyError(query.error))
-    const run = service.exporter.run({ probe: true })
+    const run = exporter.run({ probe: true })
     if (query.data.wait) return { status: 'done', ...(await run) }
     run.catch(() => undefined)
     return reply.status(202).send({ status: 'started' })
   })
 
-  app.post('/export/adopt', { onRequest }, () => service.adopt())
+  app.post('/export/adopt', { onRequest }, () => deps.adopt())
 
   app.get('/export/status', { onRequest }, async () => ({
     ...(await selectStatus(db, destinations, clock.now())),
-    running: service.exporter.progress() ?? null,
+    running: exporter.progress() ?? null,
     next_run_at: deps.nextRun()?.toISOString() ?? null,
     retention: { buffer_hours: config.BUFFER_RETENTION_HOURS },
   }))

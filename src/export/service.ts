@@ -81,12 +81,18 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
     }
   }
 
-  const service: ExportService = {
+  const adoptAll = () => adopt(db, destinations, { clientId: config.CLIENT_ID, nodeId: config.NODE_ID })
+
+  return {
     exporter,
     destinations,
-    adopt: () => adopt(db, destinations, { clientId: config.CLIENT_ID, nodeId: config.NODE_ID }),
+    adopt: adoptAll,
     routes: (app) =>
-      exportRoutes(app, { db, clock, config, adminToken, service, nextRun: () => schedule?.next(), destinations }),
+      exportRoutes(app, {
+        ...{ db, clock, config, adminToken, exporter, destinations },
+        adopt: adoptAll,
+        nextRun: () => schedule?.next(),
+      }),
     start() {
       schedule = startSchedule(config.EXPORT_SCHEDULE, () => void runQuietly('schedule'))
       if (schedule.next() !== undefined) retries = retryLoop()
@@ -99,5 +105,4 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
       for (const destination of destinations) destination.close()
     },
   }
-  return service
 }

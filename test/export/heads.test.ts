@@ -125,7 +125,6 @@ t.test(
     await exporter.run()
     const client = path.join(DATA_DIR, 'exports', 'client')
     const [key] = (await folderReader(client).keys()).filter((one) => one.startsWith('events/'))
-    await cp(path.join(DATA_DIR, 'admin-token-or-any'), path.join(client, key ?? '')).catch(() => undefined)
     await writeFile(path.join(client, key ?? ''), 'other bytes')
     await db.execute(`update deliveries set state = 'pending', identity = null where destination = 'client'`)
     await insertBatch(db, [{}])

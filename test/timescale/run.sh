@@ -13,4 +13,4 @@ fi
 trap 'test/timescale/server.sh stop >/dev/null 2>&1' EXIT
 trap 'exit 130' INT TERM
 
-env "$answer" npx tap "$@"
+env "$answer" node test/run.js "$@"

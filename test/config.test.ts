@@ -1,0 +1,91 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { inspect } from 'node:util'
+import t from 'tap'
+import { loadConfig } from '../src/config.ts'
+import { renderEnvExample } from '../src/env-example.ts'
+
+const load = (env: NodeJS.ProcessEnv, envFile = '/dev/null') => loadConfig(env, envFile)
+const folder = mkdtempSync(path.join(tmpdir(), 'evothesis-config-'))
+const fileWith = (name: string, text: string): string => {
+  const file = path.join(folder, name)
+  writeFileSync(file, text)
+  return file
+}
+
+t.test('without any setting everything has its default', (t) => {
+  t.match(load({}), {
+    CLIENT_ID: 'local',
+    NODE_ID: 'n1',
+    PORT: 8000,
+    EXPORT_FORMAT: ['json'],
+    SPOOL_BYTES_MAX: 2e9,
+    RATE_LIMIT_COLLECT: 1000,
+    RESPECT_DNT: true,
+    BUFFER_RETENTION_HOURS: 72,
+    CLIENT_S3_BUCKET: undefined,
+    TRUST_PROXY: false,
+  })
+  t.end()
+})
+
+t.test('.env.example documents every setting as it is', (t) => {
+  t.equal(readFileSync(new URL('../.env.example', import.meta.url), 'utf8'), renderEnvExample())
+  t.end()
+})
+
+t.test('the environment goes before .env', (t) => {
+  const file = fileWith('one.env', 'PORT=9001\nCLIENT_ID=acme\n')
+  t.match(load({ PORT: '9002' }, file), { PORT: 9002, CLIENT_ID: 'acme' })
+  t.end()
+})
+
+t.test('every invalid setting is named in one error', (t) => {
+  const bad: NodeJS.ProcessEnv = {
+    PORT: '-1',
+    NODE_ID: 'a-b',
+    CLIENT_ID: '../x',
+    EXPORT_FORMAT: 'json,xml',
+    EXPORT_SCHEDULE: 'sometimes',
+    SPOOL_BYTES_MAX: 'much',
+    BILLING_TIMEZONE: 'Mars/Olympus',
+    CLIENT_S3_PREFIX: '../../etc',
+    CLIENT_S3_ENDPOINT: 'ftp://example.com',
+    TRUST_PROXY: '10.0.0.0/99',
+  }
+  try {
+    load(bad)
+    t.fail('it must throw')
+  } catch (error) {
+    for (const name of Object.keys(bad)) t.match((error as Error).message, `  ${name} `)
+  }
+  t.end()
+})
+
+t.test('a misspelt name is an error in .env, and below our prefixes in the environment', (t) => {
+  t.throws(() => load({}, fileWith('two.env', 'EXPORT_FORMATS=json')), { message: /did you mean EXPORT_FORMAT/ })
+  t.throws(() => load({}, fileWith('three.env', 'DATABSE_URL=x')), { message: /did you mean DATABASE_URL/ })
+  t.throws(() => load({ CLIENT_S3_BUKET: 'x' }), { message: /did you mean CLIENT_S3_BUCKET/ })
+  t.doesNotThrow(() => load({ HOSTS: 'x', PORTS: 'y', UNRELATED: 'z', EXPORT_SOMETHING_ELSE: 'w' }))
+  t.end()
+})
+
+t.test('keys without a bucket, and half a pair of keys, are errors', (t) => {
+  t.throws(() => load({ CLIENT_S3_ACCESS_KEY: 'a', CLIENT_S3_SECRET_KEY: 'b' }), { message: /CLIENT_S3_BUCKET/ })
+  t.throws(() => load({ BACKUP_S3_BUCKET: 'bucket', BACKUP_S3_ACCESS_KEY: 'a' }), { message: /BACKUP_S3_SECRET_KEY/ })
+  t.doesNotThrow(() => load({ BACKUP_S3_BUCKET: 'bucket' }))
+  t.end()
+})
+
+t.test('a secret may come from a file, and is never printed', (t) => {
+  const file = fileWith('token', 'very-secret-value\n')
+  const config = load({ ADMIN_TOKEN_FILE: file, DATABASE_URL: 'postgres://u:very-secret-value@h/d' })
+  t.equal(config.ADMIN_TOKEN?.reveal(), 'very-secret-value')
+  for (const shown of [JSON.stringify(config), inspect(config, { depth: 9 }), `${config.ADMIN_TOKEN}`])
+    t.notMatch(shown, 'very-secret-value')
+  t.throws(() => load({ ADMIN_TOKEN_FILE: file, ADMIN_TOKEN: 'other' }), { message: /set twice/ })
+  t.throws(() => load({ ADMIN_TOKEN_FILE: path.join(folder, 'nothing') }), { message: /does not exist/ })
+  t.throws(() => load({ HASH_KEY_FILE: fileWith('empty', '\n') }), { message: /empty/ })
+  t.end()
+})
