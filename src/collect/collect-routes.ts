@@ -73,7 +73,7 @@ const answer = (reply: FastifyReply, events: number, duplicate: boolean, rejects
 const arrivalOf = (deps: CollectDeps, request: FastifyRequest): Arrival => ({
   createdMs: deps.clock.now(),
   origin: request.headers.origin,
-  userAgent: request.headers['user-agent']?.slice(0, userAgentCharsMax) ?? null,
+  userAgent: deps.privacy.userAgent(request.headers['user-agent']?.slice(0, userAgentCharsMax) ?? '') || null,
   address: deps.privacy.address(request.ip),
 })
 

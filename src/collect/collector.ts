@@ -9,6 +9,7 @@ import { adminRoutes } from './admin-routes.ts'
 import { collectRoutes } from './collect-routes.ts'
 import { createCommitter } from './committer.ts'
 import { commitMsMax, createDurableSink } from './durable-sink.ts'
+import { faultFields } from './fault-fields.ts'
 import { createKeyedHash } from './keyed-hash.ts'
 import { createPrivacy } from './privacy.ts'
 import { createRequestReader } from './request.ts'
@@ -84,7 +85,7 @@ export const createCollector = (deps: CollectorDeps): Collector => {
         const deleted = await deleteExpiredReceipts(db, beforeMs, receiptsTrimmedMax)
         if (deleted === receiptsTrimmedMax) continue
       } catch (error) {
-        if (!sink.away()) log.warn({ err: error }, 'expired receipts could not be deleted')
+        if (!sink.away()) log.warn(faultFields(error), 'expired receipts could not be deleted')
       }
       await clock.sleep(trimEveryMs, stopped.signal)
     }

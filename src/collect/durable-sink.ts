@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.ts'
 import type { Db } from '../db.ts'
-import { messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { classifyDatabaseFault } from '../sqlstate.ts'
+import { faultFields } from './fault-fields.ts'
 import type { Group, Outcome } from './group.ts'
 import type { Spool } from './spool.ts'
 import type { Store } from './store.ts'
@@ -49,7 +49,7 @@ export const createDurableSink = (deps: {
 
   const goAway = (reason: string, cause?: unknown): void => {
     const somebodyMustLook = cause !== undefined && classifyDatabaseFault(cause) === 'alert'
-    const fields = { err: cause, reason }
+    const fields = cause === undefined ? { reason } : faultFields(cause)
     if (somebodyMustLook) log.error(fields, 'the database refuses to work; events are spooled until it is mended')
     else if (!away) log.warn(fields, 'the database is away; events are spooled')
     away = true
@@ -63,7 +63,7 @@ export const createDurableSink = (deps: {
     )
     const first = await within(clock, deps.commitMsMax, stored)
     if (first && 'outcomes' in first) return first.outcomes
-    if (first) goAway(messageOf(first.error), first.error)
+    if (first) goAway('a commit failed', first.error)
     else goAway(`a commit took longer than ${deps.commitMsMax} ms`)
     try {
       return await spoolGroup(group)
@@ -87,7 +87,7 @@ export const createDurableSink = (deps: {
       const fault = classifyDatabaseFault(error)
       if (fault === 'away' && isConnectionFault(error)) throw error
       if (fault !== 'alert') away = false
-      log.error({ err: error, commit_key: group.commitKey }, 'a spooled group cannot be stored; it is kept')
+      log.error({ ...faultFields(error), commit_key: group.commitKey }, 'a spooled group cannot be stored; it is kept')
       return 'keep'
     }
   }
@@ -112,7 +112,7 @@ export const createDurableSink = (deps: {
           away = false
         }
       } catch (error) {
-        if (!stopped.aborted) log.debug({ err: error }, 'the spool waits for the database')
+        if (!stopped.aborted) log.debug(faultFields(error), 'the spool waits for the database')
       }
       await clock.sleep(retryMs, stopped)
     }

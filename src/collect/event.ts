@@ -7,7 +7,7 @@ import { type Json, type JsonObject, markedDigits, writeJson } from './json.ts'
 import { depthMax, eventTypeCharsMax, idCharsMax, rowBytesMax } from './limits.ts'
 import type { SiteNames } from './site.ts'
 import { instantOf, isoOf } from './time.ts'
-import { type Rewrite, rewriteTree } from './tree.ts'
+import { type Rewrite, rewriteTree, withTextLimit } from './tree.ts'
 
 /** What a request says about all its events. */
 export type Arrival = {
@@ -47,8 +47,10 @@ export const createEventReader = (options: {
 }): EventReader => {
   const { arrival, marked, siteNames } = options
 
+  const textBudget = options.eventBytesMax * redactedSizesMax
+
   const read = (sent: Json, index: number, inherited: Inherited): Row | Reject => {
-    const { value: event, tooDeep } = rewriteTree(sent, options.rewrite, depthMax)
+    const { value: event, tooDeep } = rewriteTree(sent, withTextLimit(options.rewrite, textBudget), depthMax)
     const refuse = (code: RejectCode, message: string, siteId = ''): Reject => ({
       ...{ index, siteId, code, message, payload: writeJson(event, marked) },
     })
@@ -82,6 +84,9 @@ export const createEventReader = (options: {
   }
   return { read }
 }
+
+/** Texts of an event are redacted up to so many times the size an event may have; it is refused for its size anyway. */
+export const redactedSizesMax = 2
 
 export const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -71,7 +71,8 @@ export const createPrivateKeys = (level: PrivacyLevel, extraKeys: readonly strin
   const judge = (key: string): boolean => {
     const parts = wordsOf(key)
     const phrase = parts.join(' ')
-    if (extra.has(phrase) || parts.some((word) => anywhere.has(word))) return true
+    if (extra.has(phrase) || parts.some((word) => anywhere.has(word) || anywhere.has(word.replace(/\d+$/, ''))))
+      return true
     const named = phrase.replace(/(?: ?\d+)+$/, '')
     return atEnd.some((end) => named === end || named.endsWith(` ${end}`)) || runTogether.test(parts.join(''))
   }

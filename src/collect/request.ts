@@ -8,6 +8,7 @@ import {
   isObject,
   isReject,
   nothingInherited,
+  redactedSizesMax,
 } from './event.ts'
 import type { Reject, Row } from './group.ts'
 import { type Json, type JsonObject, parseJson, writeJson } from './json.ts'
@@ -15,7 +16,7 @@ import { digestOf } from './keyed-hash.ts'
 import { depthMax, eventsMax, idCharsMax, requestRowBytesMax } from './limits.ts'
 import type { Privacy } from './privacy.ts'
 import type { SiteNames } from './site.ts'
-import { type Rewrite, rewriteTree } from './tree.ts'
+import { type Rewrite, rewriteTree, withTextLimit } from './tree.ts'
 
 export type ReadRequest = {
   rows: Row[]
@@ -46,7 +47,9 @@ export const createRequestReader =
     const reader = createEventReader({ ...options, arrival, rewrite, marked })
     const envelope = isEnvelope(value) ? value : undefined
     const events = envelope ? childrenOf(envelope) : [value]
-    const inherited = envelope ? inheritedOf(envelope, rewrite, marked) : nothingInherited
+    const inherited = envelope
+      ? inheritedOf(envelope, withTextLimit(rewrite, options.eventBytesMax * redactedSizesMax), marked)
+      : nothingInherited
     return {
       ...readAll(events, reader, inherited),
       isBatch: envelope !== undefined,

@@ -1,12 +1,13 @@
 import { v5 as uuidV5 } from 'uuid'
 import type { Db, Tx } from '../db.ts'
-import { AppError, messageOf } from '../errors.ts'
+import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { classifyDatabaseFault } from '../sqlstate.ts'
+import { classifyDatabaseFault, sqlStateOf } from '../sqlstate.ts'
 import { quarterOf } from '../types.ts'
 import { claimReceipts } from './claim-receipts.ts'
 import { copyRows } from './copy-in.ts'
 import { rawOf } from './copy-line.ts'
+import { faultFields } from './fault-fields.ts'
 import type { Group, Outcome, Reject, Row, Submission, Unit } from './group.ts'
 import {
   insertBatch,
@@ -35,7 +36,10 @@ export const createStore = ({ db, log }: { db: Db; log: Log }): Store => {
       return outcomesOf(group, await commit(group, options.spooled, []))
     } catch (error) {
       if (classifyDatabaseFault(error) !== 'data') throw error
-      log.warn({ err: error, requests: group.submissions.length }, 'the database refused data; looking for the culprit')
+      log.warn(
+        { ...faultFields(error), requests: group.submissions.length },
+        'the database refused data; looking for the culprit',
+      )
     }
     if (group.submissions.length === 1) return storeWithoutCulprits(group, options.spooled)
     const middle = group.submissions.length >> 1
@@ -78,7 +82,7 @@ export const createStore = ({ db, log }: { db: Db; log: Log }): Store => {
       })
     } catch (error) {
       if (error instanceof Rehearsal) return undefined
-      if (classifyDatabaseFault(error) === 'data') return messageOf(error)
+      if (classifyDatabaseFault(error) === 'data') return `The database refused it (SQLSTATE ${sqlStateOf(error)}).`
       throw error
     }
     return undefined

@@ -5,7 +5,7 @@ export type Rewrite = {
   /** The key as it is stored. */
   key(key: string): string
   /** The value of a key as it is stored, before its inside is looked at; `undefined` means: look inside. */
-  value(key: string, value: Json, depth: number): Json | undefined
+  value(key: string, value: Json, parent: JsonObject): Json | undefined
   /** A text as it is stored. `key` is that of the nearest object; elements of an array have their array's key. */
   text(text: string, key: string): Json
   /** A number as it is stored. */
@@ -16,8 +16,13 @@ export type Rewrite = {
  * Rewrites a parsed value in place and returns it. What lies deeper than `depthMax` levels is replaced by a short text and
  * `tooDeep` is true; no recursion ever goes further, whatever was sent.
  */
-export const rewriteTree = (root: Json, rewrite: Rewrite, depthMax: number): { value: Json; tooDeep: boolean } => {
+export const rewriteTree = (
+  root: Json,
+  rewrite: Rewrite,
+  depthMax: number,
+): { value: Json; tooDeep: boolean; changed: boolean } => {
   let tooDeep = false
+  let changed = false
 
   const visit = (value: Json, key: string, depth: number): Json => {
     if (typeof value === 'string') return rewrite.text(value, key)
@@ -33,7 +38,9 @@ export const rewriteTree = (root: Json, rewrite: Rewrite, depthMax: number): { v
     for (let i = 0; i < array.length; i++) {
       const element = array[i] as Json
       const stored = visit(element, key, depth + 1)
-      if (stored !== element) array[i] = stored
+      if (stored === element) continue
+      array[i] = stored
+      changed = true
     }
     return array
   }
@@ -41,15 +48,31 @@ export const rewriteTree = (root: Json, rewrite: Rewrite, depthMax: number): { v
     for (const sent of Object.keys(object)) {
       const value = object[sent] as Json
       const key = rewrite.key(sent)
-      const stored = rewrite.value(key, value, depth) ?? visit(value, key, depth + 1)
+      const stored = rewrite.value(key, value, object) ?? visit(value, key, depth + 1)
       if (key !== sent) delete object[sent]
-      if (key !== sent || stored !== value) setOwn(object, key, stored)
+      if (key === sent && stored === value) continue
+      setOwn(object, key, stored)
+      changed = true
     }
     return object
   }
-  return { value: visit(root, '', 1), tooDeep }
+  const value = visit(root, '', 1)
+  return { value, tooDeep, changed: changed || value !== root }
 }
 
+/** Bounds the work that one value can cause: texts beyond `charsMax` in sum are hidden unread. */
+export const withTextLimit = (rewrite: Rewrite, charsMax: number): Rewrite => {
+  let chars = 0
+  return {
+    ...rewrite,
+    text(text, key) {
+      chars += text.length
+      return chars > charsMax ? unreadText : rewrite.text(text, key)
+    },
+  }
+}
+
+const unreadText = '[REDACTED: too large]'
 export const cutText = '[nested deeper than the limit]'
 
 /** `__proto__` is a key like any other here; an assignment would change the object's prototype instead. */
