@@ -72,7 +72,7 @@ const parse = (args: string[]) => {
       },
     }).values
   } catch (error) {
-    throw new AppError('usage_invalid', `${messageOf(error).split('. ')[0]}.`, { cause: error })
+    throw new AppError('usage_invalid', `${messageOf(error).split(/\.\s/)[0]}.`, { cause: error })
   }
 }
 

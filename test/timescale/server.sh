@@ -65,14 +65,14 @@ install_packages() {
 start() {
   [ "$(id -u)" = 0 ] || skip "TimescaleDB in a folder of its own needs root"
   grep -qs '^ID=debian$' /etc/os-release || skip "this machine is not Debian"
+  # One start at a time; the lock ends with this script.
+  exec 9>"$root.lock"
+  flock 9
   if running; then
     cat "$state"
     return
   fi
-  exec 9>"$root.lock"
-  flock 9
   install_packages
-  flock -u 9
 
   local data port password
   stop
