@@ -24,9 +24,10 @@ const urlDefault = 'http://localhost:8000'
 export const demoTraffic = async (args: string[], io: DemoIo): Promise<number> => {
   const clock = io.clock ?? systemClock
   try {
-    const options = readDemoTrafficOptions(args, { nowMs: clock.now(), url: io.url ?? urlDefault })
+    const url = io.url ?? urlDefault
+    const options = readDemoTrafficOptions(args, { nowMs: clock.now(), url })
     if (options === 'help') {
-      io.stdout.write(demoTrafficHelp)
+      io.stdout.write(demoTrafficHelp(url))
       return 0
     }
     const traffic = generateTraffic(options)

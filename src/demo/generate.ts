@@ -42,11 +42,15 @@ export const generateTraffic = (options: TrafficOptions): Traffic => {
   const largestShare = (weights[0] ?? 1) / weights.reduce((sum, weight) => sum + weight, 0)
   const sessionsPerDay = (options.events / eventsPerSession / options.days) * largestShare
   const anomaly = options.anomaly && planAnomaly(options.anomaly, window, sites[0]?.siteId ?? '', sessionsPerDay)
+  // Other options are other people: two runs with one seed never share an id.
+  const seed = createRandom(options.seed, options.events, options.sites * 10_000 + options.days, options.untilMs).below(
+    2 ** 32,
+  )
   const truth = createTruthRecorder({ ...window, seed: options.seed, anomaly })
 
   const requests = function* (): Generator<TrafficRequest, void> {
     const plan = planTraffic({
-      seed: options.seed,
+      seed,
       events: options.events,
       window,
       siteWeights: cumulative(weights),
@@ -60,12 +64,12 @@ export const generateTraffic = (options: TrafficOptions): Traffic => {
       }
     }
     for (let index = 0; index < plan.sessions; index++) {
-      const { person, visit, steps, seed } = plan.at(index)
+      const { person, visit, steps, numbers } = plan.at(index)
       yield* sendUntil(visit.startMs)
       const site = sites[person.siteIndex]
       if (!site) continue
       const session = newSession(site.siteId, visit)
-      for (const request of requestsOf(site, person, visit, steps, createRandom(options.seed, seed[0], 3, seed[1])))
+      for (const request of requestsOf(site, person, visit, steps, createRandom(seed, numbers[0], 3, numbers[1])))
         underWay.add({ request, session }, request.sentMs)
     }
     yield* sendUntil(Number.POSITIVE_INFINITY)

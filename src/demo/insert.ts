@@ -2,14 +2,11 @@ import { once } from 'node:events'
 import type { Db, Tx } from '../db.ts'
 import { pageviewEventTypes, quarterOf } from '../types.ts'
 import type { TrafficEvent } from './events.ts'
-import { createRandom } from './random.ts'
 import type { TrafficRequest } from './requests.ts'
 
 export type InsertOptions = {
   db: Db
   requests: Iterable<TrafficRequest>
-  /** The batches' commit keys derive from it: the same traffic is inserted once. */
-  seed: number
   /** Events of one batch, at least; a request is never divided. */
   batchEvents?: number
   onProgress?: (eventsInserted: number) => void
@@ -26,7 +23,8 @@ type Batch = { commitKey: string; storedMs: number; bytes: number; rows: Row[] }
 /**
  * Writes traffic into the buffer without a collector, as if each event had arrived when it happened: for statistics on
  * a history that no test can wait for. Keeps the tables' contract (events and ledger row in one transaction, one
- * `stored_at` per batch, never running backwards), but not the collector's privacy rules: user ids stay as sent.
+ * `stored_at` per batch, never running backwards; a batch's commit key is its first request's, so that the same traffic
+ * inserted again is refused), but not the collector's privacy rules: user ids stay as sent.
  */
 export const insertTraffic = async (options: InsertOptions): Promise<InsertReport> => {
   const report: InsertReport = { events: 0, batches: 0 }
@@ -48,13 +46,12 @@ export const insertTraffic = async (options: InsertOptions): Promise<InsertRepor
   return report
 }
 
-const batchesOf = function* ({ requests, seed, batchEvents }: InsertOptions): Generator<Batch, void> {
-  const random = createRandom(seed, 4)
+const batchesOf = function* ({ requests, batchEvents }: InsertOptions): Generator<Batch, void> {
   let storedMs = 0
   let rows: Row[] = []
   const batch = (): Batch => {
     const bytes = rows.reduce((sum, { raw }) => sum + Buffer.byteLength(raw), 0)
-    return { commitKey: random.uuid(), storedMs, bytes, rows }
+    return { commitKey: rows[0]?.request.key ?? '', storedMs, bytes, rows }
   }
   for (const request of requests) {
     for (const event of request.events) {

@@ -4,7 +4,7 @@ import { dayMs } from './calendar.ts'
 import type { TrafficOptions } from './generate.ts'
 import { collectAddress } from './send.ts'
 
-export const demoTrafficHelp = `Usage: evothesis demo traffic [options]
+export const demoTrafficHelp = (url: string): string => `Usage: evothesis demo traffic [options]
 
 Sends the visits of made-up people in made-up shops to a collector, as the tracking script would, and prints what it
 planted, so that you can check what comes out. The same options send the same bytes.
@@ -14,7 +14,7 @@ planted, so that you can check what comes out. The same options send the same by
   --seed N          another number is other people (default 1)
   --days N          the time the events spread over (default 28)
   --until WHEN      where that time ends: now, or a moment like 2026-11-20T18:00:00Z (default now)
-  --url URL         the collector (default http://localhost:PORT, PORT as in the settings)
+  --url URL         the collector (default ${url})
   --concurrency N   requests under way at once (default 16)
   --anomaly         plant a time in which one step of the funnel loses 15 points more people than it should
   --json            print what was planted as JSON

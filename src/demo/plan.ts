@@ -6,7 +6,7 @@ import { walk } from './walk.ts'
 
 /** Every session of a run in the order of their beginning, 16 bytes each; what happens in them is drawn again. */
 export type Plan = { sessions: number; at(index: number): PlannedSession }
-export type PlannedSession = { person: Person; visit: Visit; steps: Step[]; seed: [person: number, visit: number] }
+export type PlannedSession = { person: Person; visit: Visit; steps: Step[]; numbers: [person: number, visit: number] }
 
 type PlanOptions = {
   seed: number
@@ -56,7 +56,7 @@ export const planTraffic = (options: PlanOptions): Plan => {
       const visit = person.visits[ordinal] as Visit
       const steps = walkOf(options, person, visit, personIndex, ordinal)
       if (code === lastCode) steps.length -= excess
-      return { person, visit, steps, seed: [personIndex, ordinal] }
+      return { person, visit, steps, numbers: [personIndex, ordinal] }
     },
   }
 }

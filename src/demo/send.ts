@@ -22,6 +22,8 @@ export type SendReport = { requests: number; events: number; rejected: number; d
 
 /** A collector that is away, restarting or full gets about two minutes. */
 const attemptsMax = 20
+/** Before anything was acknowledged, an address that takes no connection is rather a wrong one. */
+const firstAttemptsMax = 3
 const backoff = { firstMs: 100, maxMs: 10_000 }
 const retryAfterMsMax = 30_000
 const answerMsMax = 30_000
@@ -67,6 +69,11 @@ export const sendTraffic = async (options: SendOptions): Promise<SendReport> => 
       const reason = answer instanceof Error ? messageOf(answer) : `HTTP ${answer.status} ${answer.body.slice(0, 200)}`
       if (!(answer instanceof Error) && answer.status !== 429 && answer.status !== 503)
         throw new AppError('request_invalid', `${target.href} refused a request: ${reason}`)
+      if (answer instanceof Error && report.requests === 0 && attempt >= firstAttemptsMax)
+        throw new AppError(
+          'internal',
+          `No collector answers at ${target.href} (${reason}); start one, or name another.`,
+        )
       if (attempt >= attemptsMax)
         throw new AppError('internal', `${target.href} took no request in ${attemptsMax} attempts: ${reason}`)
       report.retries++

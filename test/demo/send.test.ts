@@ -64,6 +64,16 @@ t.test('a collector that stays away is given up after a bounded number of attemp
   t.equal(collector.stored.size, 0)
 })
 
+t.test('an address where nobody listens is said at once', async (t) => {
+  const collector = await startCollector(() => undefined)
+  await collector.close()
+  const clock = instantClock()
+  const { requests } = generateTraffic(some)
+  const sending = sendTraffic({ url: collector.url, requests, concurrency: 1, clock })
+  await t.rejects(sending, { message: /No collector answers at http.*ECONNREFUSED/ })
+  t.equal(clock.waits.length, 2)
+})
+
 t.test('a request that is refused for good ends the sending', async (t) => {
   const collector = await startCollector(() => ({ status: 400 }))
   t.teardown(collector.close)
