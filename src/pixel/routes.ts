@@ -1,0 +1,88 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Config } from '../config.ts'
+import type { App } from '../http.ts'
+import { readStaticFiles, type StaticFile, staticFolder } from './static-files.ts'
+
+export type PixelDeps = { config: Pick<Config, 'DEMO' | 'DATABASE_URL'>; folder?: string }
+
+/** A file under a version never changes. */
+const immutable = 'public, max-age=31536000, immutable'
+/** The newest version may be an hour old in a browser, and is used while a newer one is fetched. */
+const newest = 'public, max-age=3600, stale-while-revalidate=86400'
+const checked = 'no-cache'
+
+/** The demo shop may load and call only what is its own. It shows that the pixel needs no inline script. */
+const shopPolicy = [
+  "default-src 'none'",
+  ...["script-src 'self'", "style-src 'self'", "img-src 'self'", "media-src 'self'", "connect-src 'self'"],
+  ...["form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"],
+].join('; ')
+
+/**
+ * Serves the pixel at `/js/tracking.js` and under its version, and, while DEMO is on, the demo shop at `/`. Everything is read
+ * into memory once; nothing of a request reaches the file system.
+ */
+export const createPixelRoutes = (deps: PixelDeps) => {
+  const files = readStaticFiles(deps.folder ?? staticFolder)
+  const demo = deps.config.DEMO ?? deps.config.DATABASE_URL === undefined
+  return {
+    routes(app: App): void {
+      for (const [name, file] of files) {
+        if (name.startsWith('/js/')) app.get(name, scriptHandler(name, file))
+        else if (demo && name.startsWith('/demo/')) app.get(shopAddress(name), shopHandler(file))
+      }
+    },
+  }
+}
+
+const scriptHandler = (name: string, file: StaticFile) => {
+  const cacheControl = /^\/js\/v\d/.test(name) ? immutable : newest
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    // Any site may load it, and check its hash while doing so.
+    void reply.header('access-control-allow-origin', '*').header('cross-origin-resource-policy', 'cross-origin')
+    void reply.header('timing-allow-origin', '*')
+    return answer(request, reply, file, cacheControl)
+  }
+}
+
+const shopHandler =
+  (file: StaticFile) =>
+  async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    void reply
+      .header('content-security-policy', shopPolicy)
+      .header('referrer-policy', 'strict-origin-when-cross-origin')
+    return answer(request, reply, file, checked)
+  }
+
+/** `/demo/index.html` is the shop's home page; other pages have no ending, other files lie under `/demo/`. */
+const shopAddress = (name: string): string =>
+  name === '/demo/index.html' ? '/' : name.endsWith('.html') ? name.slice('/demo'.length, -'.html'.length) : name
+
+const answer = (request: FastifyRequest, reply: FastifyReply, file: StaticFile, cacheControl: string): FastifyReply => {
+  void reply
+    .header('content-type', file.contentType)
+    .header('cache-control', cacheControl)
+    .header('etag', file.etag)
+    .header('x-content-type-options', 'nosniff')
+  if (file.encoded) void reply.header('vary', 'Accept-Encoding')
+  if (request.headers['if-none-match']?.includes(file.etag)) return reply.status(304).send()
+  const accepted = `${request.headers['accept-encoding'] ?? ''}`
+  for (const encoding of ['br', 'gzip'] as const)
+    if (file.encoded && new RegExp(`\\b${encoding}\\b(?!;q=0(?![.]\\d*[1-9]))`).test(accepted))
+      return reply.header('content-encoding', encoding).send(file.encoded[encoding])
+  return sendBody(request, reply, file)
+}
+
+/** Films are asked for by range. */
+const sendBody = (request: FastifyRequest, reply: FastifyReply, { body }: StaticFile): FastifyReply => {
+  void reply.header('accept-ranges', 'bytes')
+  const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '')
+  if (!range) return reply.send(body)
+  const start = Number(range[1])
+  const end = Math.min(range[2] === '' ? body.length - 1 : Number(range[2]), body.length - 1)
+  if (start > end) return reply.status(416).header('content-range', `bytes */${body.length}`).send()
+  return reply
+    .status(206)
+    .header('content-range', `bytes ${start}-${end}/${body.length}`)
+    .send(body.subarray(start, end + 1))
+}

@@ -1,0 +1,123 @@
+import { maySend } from './consent.ts'
+import { doc, hostFetch, later, log, steadyMs } from './host.ts'
+import { textOption } from './options.ts'
+import { type Batch, batchId, claimBatches, isOurs, keepBatch, keptBatchesMax } from './outbox.ts'
+import { removeItem } from './storage.ts'
+
+/** What browsers let a page send beyond its own end is 64 KB, in all; some is left to others on the page. */
+const inFlightBytesMax = 60 * 1024
+/** Chromium refuses a tenth keepalive request. */
+const inFlightMax = 9
+/** A request without an answer is given up after this, and sent again under the same id. */
+const answerMs = 30_000
+/** Leases: while a page may still hear the answer; and after it closed, until its requests have ended. */
+const leaseMs = 60_000
+const leaseAfterExitMs = 5000
+/** Time for a rival tab to overwrite a claim. */
+const claimMs = 100
+/** The first wait after a failure doubles up to the last. */
+const backoffMs = 1000
+const backoffMsMax = 300_000
+
+let waiting: Batch[] = []
+let failures = 0
+/** Not before this moment, on the clock that never jumps. */
+let notBeforeMs = 0
+
+/** Where nothing can be stored and nothing be sent, memory keeps as much as a device would. */
+export const addBatch = (head: string, lines: string[]): void => {
+  waiting[waiting.length] = { id: batchId(), head, lines }
+  if (waiting.length > keptBatchesMax) waiting.shift()
+}
+
+export const dropBatches = (): void => {
+  waiting = []
+}
+
+export const isBackingOff = (): boolean => steadyMs() < notBeforeMs
+
+/** Bytes of its request: events are ASCII, and ids and punctuation take this much. */
+const bytesOf = ({ head, lines }: Batch): number => `${lines}${head}`.length + 150
+
+/** Sends what may be sent now, the oldest first; what does not fit waits for an answer, then for the next visit. */
+export const pump = (): void => {
+  let count = 0
+  let bytes = 0
+  for (const batch of waiting) {
+    bytes += bytesOf(batch)
+    if (isBackingOff() || ++count > inFlightMax || bytes > inFlightBytesMax) return
+    if (!batch.busy) batch.busy = send(batch)
+  }
+}
+
+/**
+ * An answer decides: accepted, too large (two halves, under new ids), refused for good, or to be tried again. Sent as
+ * `text/plain`, so that no preflight is needed; `sentAt` is the time of this attempt, for clocks that are wrong.
+ */
+const send = async (batch: Batch): Promise<void> => {
+  const { id, head, lines } = batch
+  const url = textOption('endpoint')
+  const body = `{"eventType":"batch","batchId":"${id}","sentAt":"${new Date().toISOString()}",${head},"events":[${lines}]}`
+  let status = 0
+  let askedMs = 0
+  try {
+    const signal = AbortSignal.timeout?.(answerMs)
+    const answer = await hostFetch(url, { method: 'POST', body, keepalive: true, credentials: 'omit', signal })
+    status = answer.status
+    askedMs = Number(answer.headers.get('retry-after')) * 1000 || 0
+  } catch {
+    // What a page that is going away cannot fetch, it may still be able to hand over; the answer is not heard.
+    if (doc.hidden) navigator.sendBeacon?.(url, body)
+  }
+  log(id, status)
+  batch.busy = undefined
+  if (status >= 200 && status < 500 && status !== 408 && status !== 429) {
+    failures = 0
+    waiting = waiting.filter((other) => other !== batch)
+    removeItem(id)
+    const half = lines.length >> 1
+    if (status === 413 && half) {
+      addBatch(head, lines.slice(0, half))
+      addBatch(head, lines.slice(half))
+    }
+  } else {
+    const delayMs = Math.max(askedMs, Math.min(backoffMs * 2 ** failures++, backoffMsMax) * (1 + Math.random()))
+    notBeforeMs = Math.max(notBeforeMs, steadyMs() + delayMs)
+    if (waiting.includes(batch)) keepBatch(batch, delayMs + leaseMs)
+    later(pump, delayMs + 1)
+  }
+  pump()
+}
+
+/** Resolves when no request is under way any more: true when all is accepted, false when some waits for a better time. */
+export const whenDelivered = async (): Promise<boolean> => {
+  while (waiting.some(busyOf)) await Promise.all(waiting.map(busyOf))
+  return !waiting.length
+}
+const busyOf = ({ busy }: Batch) => busy
+
+/**
+ * Keeps on the device all that is not accepted yet, for the next visit or for other tabs. After an exit nobody
+ * here hears the answer, so the next visit sends it again, and the collector knows the batch by its id.
+ */
+export const keepBatches = (exit: boolean): void => {
+  for (const batch of waiting) keepBatch(batch, exit ? (batch.busy ? leaseAfterExitMs : 0) : leaseMs)
+}
+
+/** A page that comes back from the bfcache may hold batches that others have sent meanwhile: it looks. */
+export const resumeDelivery = (): void => {
+  waiting = waiting.filter(isOurs)
+  pump()
+}
+
+/** Takes over the batches of pages that are gone. */
+export const recover = (): void => {
+  if (!maySend()) return
+  const nextMs = claimBatches(leaseMs, (batch) =>
+    later(() => {
+      if (isOurs(batch)) waiting[waiting.length] = batch
+      pump()
+    }, claimMs),
+  )
+  if (nextMs < Infinity) later(recover, nextMs)
+}
