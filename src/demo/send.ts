@@ -66,7 +66,7 @@ export const sendTraffic = async (options: SendOptions): Promise<SendReport> => 
       const answer = await post(target, agent, request, body, signal).catch((error: Error) => error)
       signal.throwIfAborted()
       if (!(answer instanceof Error) && answer.status === 200) return acknowledgement(answer.body)
-      const reason = answer instanceof Error ? messageOf(answer) : `HTTP ${answer.status} ${answer.body.slice(0, 200)}`
+      const reason = answer instanceof Error ? faultOf(answer) : `HTTP ${answer.status} ${answer.body.slice(0, 200)}`
       if (!(answer instanceof Error) && answer.status !== 429 && answer.status !== 503)
         throw new AppError('request_invalid', `${target.href} refused a request: ${reason}`)
       if (answer instanceof Error && report.requests === 0 && attempt >= firstAttemptsMax)
@@ -96,6 +96,9 @@ export const sendTraffic = async (options: SendOptions): Promise<SendReport> => 
     agent.destroy()
   }
 }
+
+/** A name with several addresses fails with an error of errors, which has a code and no message. */
+const faultOf = (error: Error): string => messageOf(error) || ((error as NodeJS.ErrnoException).code ?? error.name)
 
 /** Throws `usage_invalid` where `url` is no address of a collector. */
 export const collectAddress = (url: string): URL => {

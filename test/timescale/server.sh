@@ -29,15 +29,20 @@ as_postgres() {
   chroot "$root" runuser -u postgres -- env -i PATH=/usr/bin:/bin LC_ALL=C TZ=UTC "$@"
 }
 
-# The mirror that this machine installs from: the first archive that is not the one for security updates.
+# The mirror that this machine installs Debian itself from: where its own release's `main` is. In both of apt's formats.
 mirror() {
-  local deb822 line
-  deb822="$(cat /etc/apt/sources.list.d/*.sources 2>/dev/null |
-    awk -v RS= '/(^|\n)Types:[^\n]*deb/ && !/security/ && !/(^|\n)Enabled: *no/' |
-    sed -n 's/^URIs: *\([^ ]*\).*/\1/p' | head -n 1)"
-  line="$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
-    sed -n 's/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) .*/\2/p' | grep -v security | head -n 1)"
-  echo "${deb822:-$line}"
+  local release
+  release="$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)"
+  {
+    cat /etc/apt/sources.list.d/*.sources 2>/dev/null | awk -v RS= -v release="$release" '
+      /(^|\n)Enabled: *no/ { next }
+      $0 ~ "(^|\n)Suites:[^\n]* " release "( |\n|$)" && /(^|\n)Components:[^\n]* main( |\n|$)/ {
+        for (line = split($0, lines, "\n"); line > 0; line--)
+          if (lines[line] ~ /^URIs:/) { split(lines[line], words, " +"); print words[2] }
+      }'
+    cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
+      sed 's/\[[^]]*\]//' | awk -v release="$release" '$1 == "deb" && $3 == release && / main( |$)/ { print $2 }'
+  } | head -n 1
 }
 
 install_packages() {
