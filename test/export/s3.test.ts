@@ -1,51 +1,16 @@
 import { createHash, randomFillSync } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
 import t from 'tap'
 import { partBytesFor } from '../../src/export/multipart.ts'
 import { createS3Destination } from '../../src/export/s3-destination.ts'
 import { secret } from '../../src/secret.ts'
 import { insertBatch } from '../support/batches.ts'
+import { bucketReader, bucketSettings } from '../support/buckets.ts'
 import { createTestDatabase } from '../support/database.ts'
-import { type Reader, readDelivered } from '../support/delivered.ts'
+import { readDelivered } from '../support/delivered.ts'
 import { createTestExporter, tempFolder } from '../support/exporter.ts'
-import { startTestS3, type TestS3 } from '../support/s3.ts'
-
-/** Reads a bucket with a client of its own. */
-const bucketReader = (s3: TestS3, bucket: string, prefix: string): Reader => {
-  const client = new S3Client({
-    endpoint: s3.endpoint,
-    region: 'us-east-1',
-    forcePathStyle: true,
-    credentials: { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' },
-  })
-  return {
-    async keys() {
-      const keys: string[] = []
-      let token: string | undefined
-      do {
-        const page = await client.send(
-          new ListObjectsV2Command({ Bucket: bucket, Prefix: `${prefix}/`, ContinuationToken: token }),
-        )
-        for (const { Key } of page.Contents ?? []) keys.push(String(Key).slice(prefix.length + 1))
-        token = page.NextContinuationToken
-      } while (token)
-      return keys.sort()
-    },
-    async read(key) {
-      const found = await client.send(new GetObjectCommand({ Bucket: bucket, Key: `${prefix}/${key}` }))
-      return Buffer.from((await found.Body?.transformToByteArray()) ?? [])
-    },
-  }
-}
-
-const settings = (whose: 'CLIENT' | 'BACKUP', s3: TestS3, bucket: string, key = 'S3RVER') => ({
-  [`${whose}_S3_BUCKET`]: bucket,
-  [`${whose}_S3_ENDPOINT`]: s3.endpoint,
-  [`${whose}_S3_ACCESS_KEY`]: key,
-  [`${whose}_S3_SECRET_KEY`]: 'S3RVER',
-})
+import { startTestS3 } from '../support/s3.ts'
 
 t.test('both buckets get the same bytes under the same keys, each below its own prefix', async (t) => {
   const { db, close } = await createTestDatabase()
@@ -57,8 +22,8 @@ t.test('both buckets get the same bytes under the same keys, each below its own 
     CLIENT_ID: 'acme',
     EXPORT_FORMAT: 'json,csv,parquet',
     PART_ROWS_MAX: '1000',
-    ...settings('CLIENT', s3, 'client-bucket'),
-    ...settings('BACKUP', s3, 'backup-bucket'),
+    ...bucketSettings('CLIENT', s3, 'client-bucket'),
+    ...bucketSettings('BACKUP', s3, 'backup-bucket'),
   })
   t.teardown(closeExporter)
   for (let n = 0; n < 3; n++)
@@ -88,8 +53,8 @@ t.test(
     t.teardown(() => s3.close())
     const { exporter, close: closeExporter } = createTestExporter(db, {
       DATA_DIR: await tempFolder(t),
-      ...settings('CLIENT', s3, 'missing'),
-      ...settings('BACKUP', s3, 'other'),
+      ...bucketSettings('CLIENT', s3, 'missing'),
+      ...bucketSettings('BACKUP', s3, 'other'),
     })
     t.teardown(closeExporter)
     await insertBatch(db, [{}])
@@ -126,14 +91,14 @@ t.test('refused keys park a destination; a bucket without keys waits for them', 
   await insertBatch(db, [{}])
   const refused = createTestExporter(db, {
     DATA_DIR: await tempFolder(t),
-    ...settings('CLIENT', s3, 'bucket-a', 'WRONG'),
+    ...bucketSettings('CLIENT', s3, 'bucket-a', 'WRONG'),
     BACKUP_S3_BUCKET: 'bucket-b',
   })
   t.match(await refused.exporter.run(), { parts: 0, held: /no.*|403|needs keys/ })
   await refused.close()
   const folder = createTestExporter(db, {
     DATA_DIR: await tempFolder(t),
-    ...settings('CLIENT', s3, 'bucket-a', 'WRONG'),
+    ...bucketSettings('CLIENT', s3, 'bucket-a', 'WRONG'),
   })
   t.match(await folder.exporter.run(), {
     parts: 1,

@@ -6,7 +6,7 @@ declare module 'parquetjs-lite' {
 }
 declare module 'parquetjs-lite/lib/types.js' {
   const types: {
-    PARQUET_LOGICAL_TYPES: Record<'TIMESTAMP_MICROS', { fromPrimitive: (value: bigint | string) => unknown }>
+    PARQUET_LOGICAL_TYPES: Record<'TIMESTAMP_MICROS' | 'JSON', { fromPrimitive: (value: bigint | string) => unknown }>
   }
   export default types
 }

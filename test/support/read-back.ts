@@ -56,6 +56,8 @@ export const readParquet = async (bytes: Buffer): Promise<ReadRow[]> => {
 // parquetjs-lite turns what it finds in a dictionary into text, also integers, and then fails to divide it; and it would
 // round to milliseconds. Its own table of types takes a better conversion.
 types.PARQUET_LOGICAL_TYPES.TIMESTAMP_MICROS.fromPrimitive = (value) => micros(BigInt(value))
+// It also parses the smallest and largest JSON of the statistics, which are cut off.
+types.PARQUET_LOGICAL_TYPES.JSON.fromPrimitive = (value) => String(value)
 
 /** Reads a Parquet object with parquetjs-lite, which knows snappy and gzip. */
 export const readParquetLite = async (bytes: Buffer): Promise<Record<string, unknown>[]> => {
