@@ -2,7 +2,7 @@ import type { Anomaly } from './anomaly.ts'
 import { dayOf } from './calendar.ts'
 import { advance, type FunnelCounts, funnelSteps } from './funnel.ts'
 import type { FunnelCell, PlantedTruth, StepRate } from './planted.ts'
-import type { Seen, SessionState, VisitorState } from './truth.ts'
+import type { Seen, SessionState, VisitorState } from './seen.ts'
 
 export type FunnelCounter = {
   event(seen: Seen): void

@@ -1,6 +1,6 @@
 import { type Channel, channels } from './audience.ts'
 import type { Conversion, PlantedTruth, Sales } from './planted.ts'
-import type { Seen, VisitorState } from './truth.ts'
+import type { Seen, VisitorState } from './seen.ts'
 
 export type JourneyCounter = {
   event(seen: Seen): void

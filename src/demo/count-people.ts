@@ -1,7 +1,7 @@
 import type { Channel } from './audience.ts'
 import { dayOf, weekOf, weekStartMs } from './calendar.ts'
 import type { Cohort, PlantedTruth } from './planted.ts'
-import type { Seen, SessionState, VisitorState } from './truth.ts'
+import type { Seen, SessionState, VisitorState } from './seen.ts'
 
 export type PeopleCounter = {
   event(seen: Seen): void

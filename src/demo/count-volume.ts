@@ -2,7 +2,7 @@ import { type Channel, channels, type DeviceKind, deviceKinds } from './audience
 import type { TrafficEvent } from './events.ts'
 import type { PlantedTruth, SiteTruth } from './planted.ts'
 import type { TrafficRequest } from './requests.ts'
-import type { SessionState, VisitorState } from './truth.ts'
+import type { SessionState, VisitorState } from './seen.ts'
 
 export type SiteVolume = Pick<SiteTruth, 'events' | 'pageviews' | 'sessions' | 'visitors' | 'pageviewsByDay'>
 type Volume = Pick<

@@ -5,9 +5,10 @@ import { planTraffic } from './plan.ts'
 import type { PlantedTruth } from './planted.ts'
 import { createRandom, cumulative } from './random.ts'
 import { requestsOf, type TrafficRequest } from './requests.ts'
+import type { SessionState } from './seen.ts'
 import { createSendOrder } from './send-order.ts'
 import { sitesOf, siteWeights } from './shop.ts'
-import { createTruthRecorder, type SessionState } from './truth.ts'
+import { createTruthRecorder } from './truth.ts'
 
 export type TrafficOptions = {
   events: number
