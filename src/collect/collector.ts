@@ -6,17 +6,24 @@ import type { App } from '../http.ts'
 import type { Log } from '../log.ts'
 import type { Secret } from '../secret.ts'
 import { adminRoutes } from './admin-routes.ts'
+import { createBotJudge } from './bots.ts'
 import { collectRoutes } from './collect-routes.ts'
 import { createCommitter } from './committer.ts'
 import { commitMsMax, createDurableSink } from './durable-sink.ts'
 import { faultFields } from './fault-fields.ts'
+import { createIntake } from './intake.ts'
 import { createKeyedHash } from './keyed-hash.ts'
+import { createLastPages } from './last-pages.ts'
 import { createPrivacy } from './privacy.ts'
 import { createRequestReader } from './request.ts'
+import { segmentRoutes } from './segment-routes.ts'
+import { segmentSettingsRoutes } from './segment-settings.ts'
 import { createSiteNames } from './site.ts'
+import { createSitesAllowed } from './sites-allowed.ts'
 import { createSpool, oldestSpooledMs } from './spool.ts'
 import { deleteExpiredReceipts } from './statements.ts'
 import { createStore } from './store.ts'
+import { createWriteKeys } from './write-keys.ts'
 
 export type CollectorDeps = {
   db: Db
@@ -38,7 +45,7 @@ export type CollectorHealth = {
 }
 
 export type Collector = {
-  /** Registers /collect, /health, /events/count and /events/recent. */
+  /** Registers /collect, /api/v1/events, the Segment API, /health, /events/count and /events/recent. */
   routes(app: App): void
   /** What GET /health answers: 200 while events are accepted, 503 when they would be refused. */
   health(): CollectorHealth
@@ -59,9 +66,13 @@ export const createCollector = (deps: CollectorDeps): Collector => {
   const { db, config, clock, log, hashKey, adminToken } = deps
   const keyedHash = createKeyedHash(hashKey)
   const privacy = createPrivacy(config, keyedHash)
+  const siteNames = createSiteNames()
+  const sitesAllowed = createSitesAllowed(config.SITES_ALLOWED)
+  const eventBytesMax = config.EVENT_BYTES_MAX
   const readRequest = createRequestReader({
-    ...{ privacy, siteNames: createSiteNames(), eventBytesMax: config.EVENT_BYTES_MAX },
+    ...{ privacy, siteNames, sitesAllowed, lastPages: createLastPages(), eventBytesMax },
   })
+  const writeKeys = createWriteKeys(config.WRITE_KEYS)
   const store = createStore({ db, log })
   const spoolRoot = path.join(config.DATA_DIR, 'spool')
   const spoolBytesMax = Math.floor(config.SPOOL_BYTES_MAX / config.COLLECT_WORKERS)
@@ -74,6 +85,7 @@ export const createCollector = (deps: CollectorDeps): Collector => {
     commitMsMax: deps.commitMsMax ?? commitMsMax,
   })
   const committer = createCommitter(sink.take)
+  const intake = createIntake({ clock, committer, privacy, sitesAllowed, judgeBot: createBotJudge(config.BOTS) })
   const stopped = new AbortController()
   let background: Promise<unknown> | undefined
 
@@ -105,10 +117,13 @@ export const createCollector = (deps: CollectorDeps): Collector => {
 
   return {
     routes(app) {
-      collectRoutes({
-        ...{ clock, committer, privacy, keyedHash, readRequest },
-        requestReceiptHours: config.REQUEST_RECEIPT_HOURS,
+      const shared = { committer, intake, keyedHash, writeKeys, ratePerSecond: config.RATE_LIMIT_COLLECT }
+      collectRoutes({ ...shared, readRequest, requestReceiptHours: config.REQUEST_RECEIPT_HOURS })(app)
+      segmentRoutes({
+        ...{ ...shared, privacy, siteNames, eventBytesMax },
+        messageReceiptHours: config.MESSAGE_RECEIPT_HOURS,
       })(app)
+      segmentSettingsRoutes(writeKeys)(app)
       adminRoutes({ db, adminToken })(app)
       app.get('/health', async (_request, reply) => {
         const { status, accepting, spool } = health()

@@ -1,12 +1,22 @@
-import { randomUUID } from 'node:crypto'
-import { v5 as uuidV5 } from 'uuid'
-import { pageviewEventTypes } from '../types.ts'
-import { copyLine, csvLineBytes } from './copy-line.ts'
-import type { Reject, RejectCode, Row } from './group.ts'
-import { type Json, type JsonObject, markedDigits, writeJson } from './json.ts'
-import { depthMax, eventTypeCharsMax, idCharsMax, rowBytesMax } from './limits.ts'
+import type { Bot } from './bots.ts'
+import type { Reject, Row } from './group.ts'
+import { type Json, type JsonObject, writeJson } from './json.ts'
+import type { LastPages } from './last-pages.ts'
+import { depthMax, idCharsMax } from './limits.ts'
+import {
+  eventIdOf,
+  eventTypeOf,
+  happenedAt,
+  idOf,
+  isObject,
+  isRefusal,
+  makeRow,
+  pathOf,
+  type Refusal,
+  textOf,
+} from './row.ts'
 import type { SiteNames } from './site.ts'
-import { instantOf, isoOf } from './time.ts'
+import type { SitesAllowed } from './sites-allowed.ts'
 import { type Rewrite, rewriteTree, withTextLimit } from './tree.ts'
 
 /** What a request says about all its events. */
@@ -15,17 +25,23 @@ export type Arrival = {
   origin: string | undefined
   userAgent: string | null
   address: string | null
+  bot: Bot
 }
 
 /** What the children of an envelope inherit, already rewritten; `texts` are the same as JSON, ready to be appended. */
-export type Inherited = { fields: JsonObject; texts: Map<string, string>; sentAt: Json | undefined }
+export type Inherited = {
+  fields: JsonObject
+  texts: Map<string, string>
+  sentAt: Json | undefined
+  isEnvelope: boolean
+}
 
 export const inheritedKeys = [
   ...['sessionId', 'visitorId', 'userId', 'siteId'],
   ...['url', 'path', 'page', 'attribution'],
 ] as const
 
-export const nothingInherited: Inherited = { fields: {}, texts: new Map(), sentAt: undefined }
+export const nothingInherited: Inherited = { fields: {}, texts: new Map(), sentAt: undefined, isEnvelope: false }
 
 export type EventReader = {
   /** The row of a parsed event, or why there is none. The event is rewritten in place. */
@@ -34,84 +50,79 @@ export type EventReader = {
 
 export const isReject = (made: Row | Reject): made is Reject => 'code' in made
 
-/** Names `event_id` of an id that is no UUID. A fixed, random namespace: the same text is the same event everywhere. */
-const eventNamespace = 'b6c1d3a4-51f0-4b0e-9a52-3f0c7e4f8d11'
-const uuidText = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+/** Texts of an event are redacted up to so many times the size an event may have; it is refused for its size anyway. */
+export const redactedSizesMax = 2
 
-export const createEventReader = (options: {
+export type EventReaderOptions = {
   arrival: Arrival
   rewrite: Rewrite
   marked: boolean
   siteNames: SiteNames
+  sitesAllowed: SitesAllowed
+  lastPages: LastPages
   eventBytesMax: number
-}): EventReader => {
-  const { arrival, marked, siteNames } = options
+}
 
-  const textBudget = options.eventBytesMax * redactedSizesMax
+/** Reads events in the pixel's own format, and in those of its predecessors. */
+export const createEventReader = (options: EventReaderOptions): EventReader => {
+  const { arrival, marked, eventBytesMax } = options
 
   const read = (sent: Json, index: number, inherited: Inherited): Row | Reject => {
-    const { value: event, tooDeep } = rewriteTree(sent, withTextLimit(options.rewrite, textBudget), depthMax)
-    const refuse = (code: RejectCode, message: string, siteId = ''): Reject => ({
-      ...{ index, siteId, code, message, payload: writeJson(event, marked) },
-    })
-    if (!isObject(event)) return refuse('event_not_object', 'An event must be a JSON object.')
+    const rewrite = withTextLimit(options.rewrite, eventBytesMax * redactedSizesMax)
+    const { value: event, tooDeep } = rewriteTree(sent, rewrite, depthMax)
+    const site: { id: string | null } = { id: null }
+    const made = isObject(event)
+      ? rowOf(event, index, inherited, tooDeep, site)
+      : ({ code: 'event_not_object', message: 'An event must be a JSON object.' } as const)
+    return isRefusal(made) ? { index, siteId: site.id ?? '', ...made, payload: writeJson(event, marked) } : made
+  }
 
+  const rowOf = (
+    event: JsonObject,
+    index: number,
+    inherited: Inherited,
+    tooDeep: boolean,
+    site: { id: string | null },
+  ): Row | Refusal => {
     const fields = readFields(event, inherited.fields)
-    if ('invalid' in fields)
-      return refuse('event_invalid', `${fields.invalid} must be text of at most ${idCharsMax} characters.`)
-    const siteId = siteNames.siteOf(fields.url, arrival.origin, fields.siteId)
-    const eventType = event.eventType
-    if (typeof eventType !== 'string' || eventType.trim() === '')
-      return refuse('event_type_missing', 'An event needs eventType, a non-empty text.', siteId ?? '')
-    if (eventType.length > eventTypeCharsMax)
-      return refuse('event_type_too_long', `eventType is longer than ${eventTypeCharsMax} characters.`, siteId ?? '')
+    if (isRefusal(fields)) return fields
+    site.id = options.siteNames.siteOf(fields.url, arrival.origin, fields.siteId)
+    if (!options.sitesAllowed.site(site.id) || !options.sitesAllowed.pair(arrival.origin, site.id))
+      return { code: 'origin_forbidden', message: 'This site is not among those that may send here.' }
+    const eventType = eventTypeOf(event.eventType)
+    if (typeof eventType !== 'string') return eventType
     if (eventType === 'batch' && Array.isArray(event.events))
-      return refuse('event_invalid', 'A batch cannot hold another batch.', siteId ?? '')
-    if (tooDeep) return refuse('event_too_deep', `The event is nested deeper than ${depthMax} levels.`, siteId ?? '')
+      return { code: 'event_invalid', message: 'A batch cannot hold another batch.' }
+    if (tooDeep) return { code: 'event_too_deep', message: `The event is nested deeper than ${depthMax} levels.` }
 
-    const raw = rawText(event, inherited, marked)
-    const bytes = Buffer.byteLength(raw)
-    if (bytes > options.eventBytesMax)
-      return refuse('event_too_large', `The event is larger than ${options.eventBytesMax} bytes.`, siteId ?? '')
-    const line = copyLine([
-      ...[eventIdOf(fields.eventId), eventType, fields.sessionId, fields.visitorId, fields.userId, siteId],
-      ...[timestampOf(event, inherited, arrival), fields.url, fields.path, arrival.userAgent, arrival.address],
-      ...[raw, isoOf(arrival.createdMs)],
-    ])
-    if (line.length * 3 > rowBytesMax && csvLineBytes(line) > rowBytesMax)
-      return refuse('event_too_large', `The event's row is larger than ${rowBytesMax} bytes.`, siteId ?? '')
-    return { index, siteId: siteId ?? '', pageview: pageviewEventTypes.includes(eventType), bytes, line }
+    const { sessionId, visitorId, userId } = fields
+    const page = options.lastPages.pageOf(fields, eventType, inherited.isEnvelope)
+    const columns = {
+      ...{ eventId: eventIdOf(fields.eventId), eventType, sessionId, visitorId, userId, siteId: site.id, ...page },
+      timestamp: happenedAt(event.timestamp, event.sentAt ?? inherited.sentAt, arrival.createdMs),
+      ...{ userAgent: arrival.userAgent, address: arrival.address },
+    }
+    if (arrival.bot === 'mark') event.bot ??= true
+    return makeRow(index, columns, rawText(event, inherited, marked), { createdMs: arrival.createdMs, eventBytesMax })
   }
   return { read }
 }
 
-/** Texts of an event are redacted up to so many times the size an event may have; it is refused for its size anyway. */
-export const redactedSizesMax = 2
+export type Fields = Record<'eventId' | 'sessionId' | 'visitorId' | 'userId' | 'siteId' | 'url' | 'path', string | null>
 
-export const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-type Fields = Record<'eventId' | 'sessionId' | 'visitorId' | 'userId' | 'siteId' | 'url' | 'path', string | null>
-
-const readFields = (event: JsonObject, inherited: JsonObject): Fields | { invalid: string } => {
+const readFields = (event: JsonObject, inherited: JsonObject): Fields | Refusal => {
   const ids: Partial<Fields> = {}
   for (const key of ['eventId', 'sessionId', 'visitorId', 'userId', 'siteId'] as const) {
-    const id = textOf(event[key] ?? inherited[key])
-    if (id === undefined || (id !== null && id.length > idCharsMax)) return { invalid: key }
+    const id = idOf(event[key] ?? inherited[key])
+    if (id === undefined)
+      return { code: 'event_invalid', message: `${key} must be text of at most ${idCharsMax} characters.` }
     ids[key] = id
   }
   const url = textOf(event.url ?? pageField(event, 'url') ?? inherited.url ?? pageField(inherited, 'url'))
-  if (url === undefined) return { invalid: 'url' }
+  if (url === undefined) return { code: 'event_invalid', message: 'url must be text.' }
   const path = textOf(event.path ?? pageField(event, 'path') ?? inherited.path ?? pageField(inherited, 'path'))
-  if (path === undefined) return { invalid: 'path' }
+  if (path === undefined) return { code: 'event_invalid', message: 'path must be text.' }
   return { ...(ids as Fields), url, path: path ?? pathOf(url) }
-}
-
-/** The text of an id: numbers are taken as their digits, an empty text as none. Undefined for any other type. */
-const textOf = (value: Json | undefined): string | null | undefined => {
-  if (value === null || value === undefined || value === '') return null
-  if (typeof value === 'string') return markedDigits(value) ?? value
-  return typeof value === 'number' ? String(value) : undefined
 }
 
 const pageField = (event: JsonObject, key: 'url' | 'path'): Json | undefined => {
@@ -120,35 +131,14 @@ const pageField = (event: JsonObject, key: 'url' | 'path'): Json | undefined => 
   return typeof value === 'string' ? value : undefined
 }
 
-const pathOf = (url: string | null): string | null =>
-  url === null
-    ? null
-    : (/^https?:\/\/[^/?#]+(\/[^?#]*)?/i
-        .exec(url)
-        ?.slice(1)
-        .map((path) => path ?? '/')[0] ?? null)
-
-const eventIdOf = (sent: string | null): string =>
-  sent === null ? randomUUID() : uuidText.test(sent) ? sent.toLowerCase() : uuidV5(sent, eventNamespace)
-
-/** The client's clock, set right by `sentAt`: what it was off when it sent is what it was off when it happened. */
-const timestampOf = (event: JsonObject, inherited: Inherited, arrival: Arrival): string => {
-  const happened = instantOf(event.timestamp)
-  if (happened === undefined) return isoOf(arrival.createdMs)
-  const sentAt = instantOf(event.sentAt ?? inherited.sentAt)
-  if (sentAt === undefined) return isoOf(happened)
-  return isoOf(instantOf(happened + arrival.createdMs - sentAt) ?? happened)
-}
-
 /** The event as sent, with what it inherits appended: one line, complete in itself. */
 const rawText = (event: JsonObject, inherited: Inherited, marked: boolean): string => {
-  const own = writeJson(event, marked)
-  let appended = ''
-  for (const [key, text] of inherited.texts) if (event[key] === undefined || event[key] === null) appended += text
-  if (appended === '') return own
   for (const key of inherited.texts.keys())
     if (event[key] === null) return writeJson({ ...event, ...missing(event, inherited.fields) }, marked)
-  return `${own.slice(0, -1)}${appended}}`
+  const own = writeJson(event, marked)
+  let appended = ''
+  for (const [key, text] of inherited.texts) if (event[key] === undefined) appended += text
+  return appended === '' ? own : `${own.slice(0, -1)}${appended}}`
 }
 
 const missing = (event: JsonObject, fields: JsonObject): JsonObject =>

@@ -18,6 +18,7 @@ export type RejectCode =
   | 'event_invalid'
   | 'event_too_large'
   | 'event_too_deep'
+  | 'origin_forbidden'
   | 'row_refused'
 
 export type Reject = {

@@ -3,9 +3,9 @@ import {
   type Arrival,
   createEventReader,
   type EventReader,
+  type EventReaderOptions,
   type Inherited,
   inheritedKeys,
-  isObject,
   isReject,
   nothingInherited,
   redactedSizesMax,
@@ -15,6 +15,7 @@ import { type Json, type JsonObject, parseJson, writeJson } from './json.ts'
 import { digestOf } from './keyed-hash.ts'
 import { depthMax, eventsMax, idCharsMax, requestRowBytesMax } from './limits.ts'
 import type { Privacy } from './privacy.ts'
+import { isObject } from './row.ts'
 import type { SiteNames } from './site.ts'
 import { type Rewrite, rewriteTree, withTextLimit } from './tree.ts'
 
@@ -32,6 +33,13 @@ export type ReadRequest = {
   digest(): string
 }
 
+export type RequestReaderOptions = Pick<
+  EventReaderOptions,
+  'siteNames' | 'sitesAllowed' | 'lastPages' | 'eventBytesMax'
+> & {
+  privacy: Privacy
+}
+
 export type RequestReader = (body: string, arrival: Arrival) => ReadRequest
 
 /**
@@ -40,7 +48,7 @@ export type RequestReader = (body: string, arrival: Arrival) => ReadRequest
  * body_too_large (rows that grow out of bounds by inheritance).
  */
 export const createRequestReader =
-  (options: { privacy: Privacy; siteNames: SiteNames; eventBytesMax: number }): RequestReader =>
+  (options: RequestReaderOptions): RequestReader =>
   (body, arrival) => {
     const { value, marked } = parseBody(body)
     const rewrite = options.privacy.rewrite(body.includes('\\u'))
@@ -98,7 +106,7 @@ const inheritedOf = (envelope: JsonObject, rewrite: Rewrite, marked: boolean): I
   const { value } = rewriteTree(sent, rewrite, depthMax)
   const fields = value as JsonObject
   const texts = new Map(Object.entries(fields).map(([key, one]) => [key, `,"${key}":${writeJson(one, marked)}`]))
-  return { fields, texts, sentAt: envelope.sentAt }
+  return { fields, texts, sentAt: envelope.sentAt, isEnvelope: true }
 }
 
 const readAll = (events: Json[], reader: EventReader, inherited: Inherited) => {

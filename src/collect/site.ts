@@ -41,14 +41,15 @@ const hostLike = /^[a-z0-9]+(?:-[a-z0-9]+)*-(?:com|net|org|info|biz|edu|gov|[a-z
 const plainUrl = /^https?:\/\/(?:[^/?#@\\]*@)?([a-z0-9._-]+)(?::\d*)?(?:[/?#]|$)/i
 
 /** The bare host of an http(s) address, or undefined. Hosts that are not plain ASCII take the slow, full parser. */
-const hostOf = (url: string | null | undefined): string | undefined => {
+export const hostOf = (url: string | null | undefined): string | undefined => {
   if (!url) return undefined
   const plain = plainUrl.exec(url)?.[1]
   const host = plain ?? (/^https?:\/\//i.test(url) && URL.canParse(url) ? new URL(url).hostname : undefined)
   return host && host.length <= hostCharsMax ? bareHost(host.toLowerCase()) : undefined
 }
 
-const bareHost = (host: string): string => {
+/** Without a trailing dot and without www., m. or mobile. */
+export const bareHost = (host: string): string => {
   const trimmed = host.endsWith('.') ? host.slice(0, -1) : host
   const bare = trimmed.replace(/^(?:www|m|mobile)\./, '')
   // `m.com` is somebody's host, not the mobile edition of `com`.
