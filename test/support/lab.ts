@@ -35,8 +35,10 @@ export type RawEvent = {
 export type Lab = {
   browser: Browser
   gate: Gate
-  /** Where the test site is; every path answers with the page given to `serve`, or one with a link. */
-  site: string
+  /** Where the test site is: a host of its own for every test, so that stragglers of the one before do not count. */
+  site(): string
+  /** What browsers sent of this site, also what was refused. */
+  bodies(): string[]
   /** Puts a page at a path. `attributes` go on the script tag of the pixel. */
   serve(path: string, body: string, attributes?: string, head?: string): void
   /** Everything stored, in the order in which the pages made it. */
@@ -44,7 +46,7 @@ export type Lab = {
   storedTypes(): Promise<string[]>
   /** Waits until that many events of the type are stored, and answers them. */
   waitFor(eventType: string, count?: number): Promise<StoredEvent[]>
-  /** Forgets all events and faults, and answers a new browser profile. */
+  /** A new site, no faults, and a new browser profile. */
   begin(): Promise<BrowserContext>
 }
 
@@ -67,7 +69,10 @@ export const createLab = async (t: Test): Promise<Lab> => {
     answer.writeHead(page === undefined ? 404 : 200, { 'content-type': 'text/html; charset=utf-8' }).end(page)
   })
   await new Promise<void>((resolve) => siteServer.listen(0, '127.0.0.1', resolve))
-  const site = `http://127.0.0.1:${(siteServer.address() as AddressInfo).port}`
+  const sitePort = (siteServer.address() as AddressInfo).port
+  let host = ''
+  let tests = 0
+  const site = () => `http://${host}:${sitePort}`
   let context: BrowserContext | undefined
 
   t.teardown(async () => {
@@ -82,7 +87,8 @@ export const createLab = async (t: Test): Promise<Lab> => {
   const stored = async (): Promise<StoredEvent[]> => {
     const rows = await database.db.query<Row>(
       `select event_id, event_type, site_id, visitor_id, session_id, user_id, url, path, raw_event_data::text as raw
-       from events_log order by created_at, batch_id, n`,
+       from events_log where site_id = $1::text order by created_at, batch_id, n`,
+      [host],
     )
     return rows.map((row) => ({
       ...{ eventId: row.event_id, eventType: row.event_type, siteId: row.site_id, visitorId: row.visitor_id },
@@ -96,13 +102,14 @@ export const createLab = async (t: Test): Promise<Lab> => {
     browser,
     gate,
     site,
+    bodies: () => gate.bodies.filter((body) => body.includes(host)),
     stored,
     storedTypes,
     serve(path, body, attributes = '', head = '') {
       pages.set(
         path,
         `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Page ${path}</title>${head}
-<script defer src="${site}/js/tracking.js" data-endpoint="${gate.url}/collect" ${attributes}></script>
+<script defer src="${site()}/js/tracking.js" data-endpoint="${gate.url}/collect" ${attributes}></script>
 </head><body>${body}</body></html>`,
       )
     },
@@ -115,9 +122,8 @@ export const createLab = async (t: Test): Promise<Lab> => {
       await context?.close()
       gate.fault = 'pass'
       gate.release()
-      gate.bodies.length = 0
       pages.clear()
-      await database.db.execute('truncate events_log, batches, batch_sites, receipts cascade')
+      host = `site-${++tests}.localhost`
       context = await browser.newContext()
       return context
     },
