@@ -32,8 +32,13 @@ const temporary = async (test: { teardown(work: () => unknown): void }) => {
   test.teardown(() => rm(root, { recursive: true, force: true }))
   return root
 }
-const open = (root: string, bytesMax = 10_000_000) =>
-  createSpool({ root, bytesMax, clock: systemClock, log: silentLog })
+const opened: ReturnType<typeof createSpool>[] = []
+t.teardown(() => Promise.all(opened.map((spool) => spool.close())))
+const open = (root: string, bytesMax = 10_000_000) => {
+  const spool = createSpool({ root, bytesMax, clock: systemClock, log: silentLog })
+  opened.push(spool)
+  return spool
+}
 const replayed = async (spool: ReturnType<typeof open>) => {
   const groups: Group[] = []
   await spool.replay(async (one) => {
