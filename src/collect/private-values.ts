@@ -36,7 +36,7 @@ export const privateValues: readonly PrivateValue[] = [
   },
   {
     name: 'IBAN',
-    find: /(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:(?:[ +]|%20)?[A-Z0-9]{4}){2,7}(?:(?:[ +]|%20)?[A-Z0-9]{1,4})?(?![A-Za-z0-9])/gi,
+    find: /(?<![A-Za-z0-9_-])[A-Z]{2}\d{2}(?:(?:[ +]|%20)?[A-Z0-9]{4}){2,7}(?:(?:[ +]|%20)?[A-Z0-9]{1,4})?(?![A-Za-z0-9])/gi,
     valid: (found) => isIban(found.replace(/%20|[ +]/g, '').toUpperCase()),
   },
   {
@@ -130,8 +130,29 @@ const hasLuhnDigit = (digits: string): boolean => {
 }
 
 /** ISO 13616: the first four characters moved to the end, letters as numbers, modulo 97 is 1. */
+/** Lengths by country, of the SWIFT registry of IBANs; a random id that passes the check digits has rarely one of them. */
+const ibanLengths: Record<number, string> = {
+  15: 'NO',
+  16: 'BE',
+  18: 'DK FI FO GL NL SD',
+  19: 'MK SI',
+  20: 'AT BA EE KZ LT LU MN XK',
+  21: 'CH HR LI LV',
+  22: 'BG BH CR DE GB GE IE ME RS VA',
+  23: 'AE GI IL IQ OM SO TL',
+  24: 'AD CZ ES MD PK RO SA SE SK TN VG',
+  25: 'LY PT ST',
+  26: 'IS TR',
+  27: 'BI DJ FR GR IT MC MR SM',
+  28: 'AL AZ BY CY DO GT HN HU LB NI PL SV',
+  29: 'BR EG PS QA UA',
+  30: 'JO KW MU YE',
+  31: 'MT SC',
+  32: 'LC',
+  33: 'RU',
+}
 const isIban = (text: string): boolean => {
-  if (text.length < 15 || text.length > 34) return false
+  if (!ibanLengths[text.length]?.split(' ').includes(text.slice(0, 2))) return false
   let rest = 0
   for (const char of text.slice(4) + text.slice(0, 4)) {
     const value = Number.parseInt(char, 36)
