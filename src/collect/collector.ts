@@ -14,6 +14,8 @@ import { faultFields } from './fault-fields.ts'
 import { createIntake } from './intake.ts'
 import { createKeyedHash } from './keyed-hash.ts'
 import { createLastPages } from './last-pages.ts'
+import { createMetrics } from './metrics.ts'
+import { collectJsonSchema } from './payload-schema.ts'
 import { createPrivacy } from './privacy.ts'
 import { createRequestReader } from './request.ts'
 import { segmentRoutes } from './segment-routes.ts'
@@ -45,7 +47,7 @@ export type CollectorHealth = {
 }
 
 export type Collector = {
-  /** Registers /collect, /api/v1/events, the Segment API, /health, /events/count and /events/recent. */
+  /** Registers /collect, /api/v1/events, the Segment API, /health, /metrics, /schema/collect.json, /events/count, /events/recent. */
   routes(app: App): void
   /** What GET /health answers: 200 while events are accepted, 503 when they would be refused. */
   health(): CollectorHealth
@@ -73,7 +75,8 @@ export const createCollector = (deps: CollectorDeps): Collector => {
     ...{ privacy, siteNames, sitesAllowed, lastPages: createLastPages(), eventBytesMax },
   })
   const writeKeys = createWriteKeys(config.WRITE_KEYS)
-  const store = createStore({ db, log })
+  const metrics = createMetrics({ adminToken, gauges: () => gauges() })
+  const store = createStore({ db, log, clock, observer: metrics })
   const spoolRoot = path.join(config.DATA_DIR, 'spool')
   const spoolBytesMax = Math.floor(config.SPOOL_BYTES_MAX / config.COLLECT_WORKERS)
   const spool = createSpool({
@@ -81,7 +84,7 @@ export const createCollector = (deps: CollectorDeps): Collector => {
     bytesMax: spoolBytesMax,
   })
   const sink = createDurableSink({
-    ...{ db, store, spool, clock, log },
+    ...{ db, store, spool, clock, log, observer: metrics },
     commitMsMax: deps.commitMsMax ?? commitMsMax,
   })
   const committer = createCommitter(sink.take)
@@ -115,6 +118,14 @@ export const createCollector = (deps: CollectorDeps): Collector => {
     }
   }
 
+  const gauges = () => {
+    const { queue, spool } = health()
+    return {
+      ...{ queueBytes: queue.bytes, queueRequests: queue.requests },
+      ...{ spoolBytes: spool.bytes, spoolAgeSeconds: spool.ageSeconds, databaseAway: sink.away() },
+    }
+  }
+
   return {
     routes(app) {
       const shared = { committer, intake, keyedHash, writeKeys, ratePerSecond: config.RATE_LIMIT_COLLECT }
@@ -125,6 +136,11 @@ export const createCollector = (deps: CollectorDeps): Collector => {
       })(app)
       segmentSettingsRoutes(writeKeys)(app)
       adminRoutes({ db, adminToken })(app)
+      metrics.routes(app)
+      const schema = collectJsonSchema()
+      app.get('/schema/collect.json', async (_request, reply) =>
+        reply.header('access-control-allow-origin', '*').type('application/schema+json').send(JSON.stringify(schema)),
+      )
       app.get('/health', async (_request, reply) => {
         const { status, accepting, spool } = health()
         if (!accepting) return reply.status(503).header('retry-after', '5').send({ status: 'refusing' })

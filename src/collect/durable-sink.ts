@@ -3,7 +3,8 @@ import type { Db } from '../db.ts'
 import type { Log } from '../log.ts'
 import { classifyDatabaseFault } from '../sqlstate.ts'
 import { faultFields } from './fault-fields.ts'
-import type { Group, Outcome } from './group.ts'
+import { type Group, type Outcome, rowsOf } from './group.ts'
+import type { Observer } from './metrics.ts'
 import type { Spool } from './spool.ts'
 import type { Store } from './store.ts'
 
@@ -36,14 +37,14 @@ export const createDurableSink = (deps: {
   clock: Clock
   log: Log
   commitMsMax: number
-  onSpooled?: (group: Group) => void
+  observer: Observer
 }): DurableSink => {
   const { db, store, spool, clock, log } = deps
   let away = false
 
   const spoolGroup = async (group: Group): Promise<Outcome[]> => {
     await spool.append(group)
-    deps.onSpooled?.(group)
+    deps.observer.spooled(group.submissions.reduce((sum, submission) => sum + rowsOf(submission), 0))
     return group.submissions.map(({ units }) => ({ duplicates: units.map(() => false), refused: [] }))
   }
 

@@ -1,11 +1,14 @@
 import { pageviewEventTypes } from '../types.ts'
-import type { Fields } from './event.ts'
 
 type Page = { url: string | null; path: string | null }
 
 export type LastPages = {
   /** Where an event happened: its own page, else, for the child of an envelope, that of its session's last pageview. */
-  pageOf(fields: Fields, eventType: string, isChild: boolean): Page
+  pageOf(
+    fields: Page & { sessionId: string | null; visitorId: string | null },
+    eventType: string,
+    isChild: boolean,
+  ): Page
 }
 
 /** Sessions that are remembered; the one that was longest without a pageview goes first. */

@@ -1,4 +1,5 @@
 import { v5 as uuidV5 } from 'uuid'
+import type { Clock } from '../clock.ts'
 import type { Db, Tx } from '../db.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -9,6 +10,7 @@ import { copyRows } from './copy-in.ts'
 import { rawOf } from './copy-line.ts'
 import { faultFields } from './fault-fields.ts'
 import type { Group, Outcome, Reject, Row, Submission, Unit } from './group.ts'
+import type { Observer } from './metrics.ts'
 import {
   insertBatch,
   insertBatchSites,
@@ -27,10 +29,19 @@ export type Store = {
   store(group: Group, options: { spooled: boolean }): Promise<Outcome[]>
 }
 
-type Commit = { batchId: number; events: number; bytes: number; duplicates: Set<Unit>; reused: number }
+type Commit = {
+  batchId: number
+  events: number
+  bytes: number
+  duplicates: Set<Unit>
+  reused: number
+  rejects: readonly Reject[]
+}
 type RefusedRow = { unit: Unit; row: Row; reason: string }
 
-export const createStore = ({ db, log }: { db: Db; log: Log }): Store => {
+export const createStore = (deps: { db: Db; log: Log; clock: Clock; observer?: Observer }): Store => {
+  const { db, log, clock } = deps
+
   const store = async (group: Group, options: { spooled: boolean }): Promise<Outcome[]> => {
     try {
       return outcomesOf(group, await commit(group, options.spooled, []))
@@ -89,20 +100,21 @@ export const createStore = ({ db, log }: { db: Db; log: Log }): Store => {
   }
 
   const commit = async (group: Group, spooled: boolean, refused: readonly Reject[]): Promise<Commit | undefined> => {
+    const startedMs = clock.now()
     const committed = await db.transaction((tx) => write(tx, group, spooled, refused))
-    if (committed)
-      log.info(
-        {
-          batch: committed.batchId,
-          events: committed.events,
-          requests: group.submissions.length,
-          bytes: committed.bytes,
-          duplicates: committed.duplicates.size,
-          reused_keys: committed.reused,
-          spooled,
-        },
-        `bulk inserted ${committed.events} events`,
-      )
+    if (!committed) return undefined
+    const { batchId, events, bytes, reused } = committed
+    let duplicates = 0
+    for (const unit of committed.duplicates) duplicates += unit.rows.length
+    const rejects = committed.rejects.map((reject) => reject.code)
+    deps.observer?.committed({ events, duplicates, rejects, seconds: (clock.now() - startedMs) / 1000, spooled })
+    log.info(
+      {
+        ...{ batch: batchId, events, requests: group.submissions.length, bytes, spooled },
+        ...{ duplicates, reused_keys: reused, rejected: rejects.length },
+      },
+      `bulk inserted ${events} events`,
+    )
     return committed
   }
   return { store }
@@ -135,7 +147,7 @@ const write = async (
   if (sites.length > 0) await insertBatchSites(tx, batch.batchId, sites)
   const rejects = rejectsOf(fresh, refused)
   if (rejects.length > 0) await insertRejects(tx, batch.batchId, rejects)
-  return { batchId: batch.batchId, events: counts.events, bytes: counts.bytes, duplicates, reused }
+  return { batchId: batch.batchId, events: counts.events, bytes: counts.bytes, duplicates, reused, rejects }
 }
 
 type Placed = { submission: Submission; unit: Unit }

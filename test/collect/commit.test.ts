@@ -1,4 +1,5 @@
 import t from 'tap'
+import { systemClock } from '../../src/clock.ts'
 import { createStore } from '../../src/collect/store.ts'
 import { silentLog } from '../../src/log.ts'
 import { createTestDatabase } from '../support/database.ts'
@@ -153,7 +154,7 @@ t.test('a connection that is killed during COPY leaves no half batch, and its ev
 })
 
 t.test('a group that is replayed with its key is stored once', async (t) => {
-  const store = createStore({ db, log: silentLog })
+  const store = createStore({ db, log: silentLog, clock: systemClock })
   const line = (type: string) =>
     `00000000-0000-4000-8000-000000000000\t${type}\t\\N\t\\N\t\\N\t\\N\t2026-01-01T00:00:00Z\t\\N\t\\N\t\\N\t\\N\t{}\t2026-01-01T00:00:00Z`
   const group = {
