@@ -18,10 +18,10 @@ const filesBelow = (folder: string, ending: string): string[] =>
 const sources = filesBelow('src', '.ts')
 const importsOf = (file: string): string[] =>
   [...read(file).matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '')
-/** The room of a source file: a folder of src, or `core` for what stands directly in src. */
+/** The room of a source file: a folder of src, or `core` for what stands directly in src, and for the storage below it. */
 const roomOf = (file: string): string => {
   const steps = path.relative('src', file).split(path.sep)
-  return steps.length === 1 ? 'core' : (steps[0] ?? '')
+  return steps.length === 1 || steps[0] === 'storage' ? 'core' : (steps[0] ?? '')
 }
 const targetOf = (file: string, imported: string): string => path.join(path.dirname(file), imported)
 

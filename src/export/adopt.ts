@@ -1,10 +1,10 @@
 import type { Db, Tx } from '../db.ts'
 import { AppError } from '../errors.ts'
-import { type Destination, readText } from './destination.ts'
+import { type Destination, readText } from '../storage/destination.ts'
+import { manifestsPrefix, parseManifestKey } from '../storage/keys.ts'
+import { type Manifest, parseManifest } from '../storage/manifest.ts'
+import { sha256OfText } from '../storage/sha256.ts'
 import { type Identity, refuseOtherClient } from './heads.ts'
-import { manifestsPrefix, parseManifestKey } from './keys.ts'
-import { type Manifest, parseManifest } from './manifest.ts'
-import { sha256OfText } from './sha256.ts'
 
 export type Adopted = { manifests: number; events: number; epoch: string }
 type Found = { key: string; text: string; sha256: string; manifest: Manifest }

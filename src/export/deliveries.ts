@@ -1,6 +1,6 @@
 import type { Queryable } from '../db.ts'
+import type { Evidence, Fault } from '../storage/destination.ts'
 import type { DestinationName } from '../types.ts'
-import type { Evidence, Fault } from './destination.ts'
 
 export type Delivery = {
   deliveryId: number

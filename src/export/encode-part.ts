@@ -2,10 +2,10 @@ import { mkdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Db, Session } from '../db.ts'
 import { AppError } from '../errors.ts'
+import { manifestKey, objectKey } from '../storage/keys.ts'
+import { type Manifest, microsecondText, renderManifest } from '../storage/manifest.ts'
 import { copyOut, type StagedHour, selectOccurred } from './copy-out.ts'
 import type { Encoder } from './encoder.ts'
-import { manifestKey, objectKey } from './keys.ts'
-import { type Manifest, microsecondText, renderManifest } from './manifest.ts'
 import { insertEncoded, type Part, type PartObject, selectObjects, selectPrevious, selectUsage } from './parts.ts'
 
 export type EncodeContext = {

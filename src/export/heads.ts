@@ -1,10 +1,10 @@
 import type { Db } from '../db.ts'
 import { AppError, isAppError, messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { type Destination, readText } from '../storage/destination.ts'
+import { manifestsPrefix, parseManifestKey } from '../storage/keys.ts'
+import { parseManifest } from '../storage/manifest.ts'
 import type { DestinationName } from '../types.ts'
-import { type Destination, readText } from './destination.ts'
-import { manifestsPrefix, parseManifestKey } from './keys.ts'
-import { parseManifest } from './manifest.ts'
 
 export type Identity = { clientId: string; nodeId: string }
 

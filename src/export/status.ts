@@ -1,6 +1,6 @@
 import type { Queryable } from '../db.ts'
+import type { Destination } from '../storage/destination.ts'
 import type { DestinationName } from '../types.ts'
-import type { Destination } from './destination.ts'
 
 export type DestinationStatus = {
   destination: DestinationName

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { type Manifest, parseManifest } from '../../src/export/manifest.ts'
+import { type Manifest, parseManifest } from '../../src/storage/manifest.ts'
 import { type ReadRow, readObject } from './read-back.ts'
 
 /** How a test reads a destination: by its files on disk, or over HTTP with a plain client. */

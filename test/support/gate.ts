@@ -14,7 +14,8 @@ export type Fault =
 
 export type Gate = {
   url: string
-  fault: Fault
+  /** One for all requests, or one that looks at the body. */
+  fault: Fault | ((body: string) => Fault)
   /** Bodies of the POSTs that arrived, in order, whatever became of them. */
   bodies: string[]
   release(): void
@@ -28,7 +29,8 @@ export const openGate = async (collectorUrl: string): Promise<Gate> => {
     if (incoming.method === 'POST' && gate.fault === 'down') return void incoming.socket.destroy()
     void readAll(incoming).then((body) => {
       if (incoming.method === 'POST') gate.bodies.push(body)
-      const fault = incoming.method === 'POST' ? gate.fault : 'pass'
+      const chosen = incoming.method === 'POST' ? gate.fault : 'pass'
+      const fault = typeof chosen === 'function' ? chosen(body) : chosen
       if (typeof fault === 'object') return refuse(incoming, answer, fault)
       forward(collectorUrl, incoming, body, (status, headers, text) => {
         const reply = () => answer.writeHead(status, headers).end(text)

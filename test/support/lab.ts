@@ -50,8 +50,12 @@ export type Lab = {
   begin(): Promise<BrowserContext>
 }
 
+/** Longest run of one file of browser tests, in milliseconds. */
+const labMsMax = 600_000
+
 /** A real browser, a real site, a real collector on a real database, and a door between them where faults are made. */
 export const createLab = async (t: Test): Promise<Lab> => {
+  t.setTimeout(labMsMax)
   await buildAll()
   const files = readStaticFiles(staticFolder)
   const database = await createTestDatabase()
