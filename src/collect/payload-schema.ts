@@ -31,7 +31,12 @@ const shared = {
     .meta({ description: 'Title, referrer and more of the page; url and path are read from it.' }),
   attribution: z.unknown().optional().meta({ description: 'How the visit came about: campaign, click ids, referrer.' }),
   sentAt: time('When the request was sent, by the client’s clock; corrects `timestamp`.'),
-  batchId: id('Idempotency key of the request; the same as the header Idempotency-Key.'),
+  batchId: z
+    .unknown()
+    .optional()
+    .meta({
+      description: `Idempotency key of the request, text or a number of at most ${idCharsMax} characters; anything else is none.`,
+    }),
 }
 
 const eventType = z

@@ -21,6 +21,8 @@ const random = (): number => {
   return state / 2 ** 32
 }
 
+t.setTimeout(runs * runMsMax)
+
 type Running = { child: ChildProcess; port: number }
 
 t.test(

@@ -19,6 +19,9 @@ export const privateTexts: Record<string, readonly string[]> = {
       '<canary@example.com>',
       'canary%2540example.com',
       'canary@mail.example.photography',
+      'canary@163.com',
+      'id-canary@example.com-17',
+      'canary@example.com12',
     ],
   ],
   card: [
