@@ -7,6 +7,7 @@ import { loadConfig } from '../config.ts'
 import { createExportService } from '../export/service.ts'
 import { createApp } from '../http.ts'
 import { createLog } from '../log.ts'
+import { createPixelRoutes } from '../pixel/routes.ts'
 import { ensureSecret } from '../secrets.ts'
 import { claimServerFile, refuseSecondServer } from '../server-file.ts'
 import { banner } from './banner.ts'
@@ -36,6 +37,7 @@ export const start = async (): Promise<number> => {
     const app = createApp({ log, trustProxy: config.TRUST_PROXY })
     collector.routes(app)
     exporting.routes(app)
+    createPixelRoutes({ config }).routes(app)
     await collector.start()
     closers.unshift(() => collector.close())
     const address = await listen(app, config)
