@@ -18,7 +18,7 @@ type Found = { key: string; text: string; sha256: string; manifest: Manifest }
 export const adopt = async (db: Db, destinations: readonly Destination[], identity: Identity): Promise<Adopted> => {
   const found = new Map<string, Found>()
   for (const destination of [...destinations].sort(backupFirst))
-    for await (const key of destination.list(manifestsPrefix)) {
+    for await (const { key } of destination.list(manifestsPrefix)) {
       const name = parseManifestKey(key)
       if (!name || name.node !== identity.nodeId || found.has(key)) continue
       if (found.size === 0) await refuseOtherClient(destination, key, identity.clientId)

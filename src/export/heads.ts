@@ -50,7 +50,7 @@ export const checkHead = async (db: Db, destination: Destination, identity: Iden
   const since = await selectListStart(db, destination)
   const own: string[] = []
   let first: string | undefined
-  for await (const key of destination.list(manifestsPrefix, since)) {
+  for await (const { key } of destination.list(manifestsPrefix, since)) {
     first ??= key
     if (parseManifestKey(key)?.node === identity.nodeId) own.push(key)
   }

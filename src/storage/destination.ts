@@ -8,6 +8,9 @@ export type LocalFile = { path: string; bytes: number; sha256: string }
 /** What was read back from the destination, and how: the proof of a delivery. */
 export type Evidence = { method: 'sha256' | 'composite-sha256' | 'read-back'; bytes: number; sha256: string }
 
+export type Listed = { key: string; bytes: number }
+export type Stat = { bytes: number; sha256: string | undefined }
+
 export type Destination = {
   name: DestinationName
   /** Endpoint, bucket and prefix, or the folder: what "verified" was said of. */
@@ -20,10 +23,19 @@ export type Destination = {
    * `destination_failed` (network, 5xx, 429 …); both are safe to try again.
    */
   create(key: string, file: LocalFile): Promise<Evidence>
+  /**
+   * Writes an object whatever is there, and reads back the evidence: for erasure, which is the only rewrite of a delivered
+   * file, and for documents that are brought up to date (statements, notes). Throws as `create`.
+   */
+  replace(key: string, file: LocalFile): Promise<Evidence>
+  /** Removes an object; one that is not there is removed already. */
+  remove(key: string): Promise<void>
   /** Reads an object; undefined when there is none. */
   read(key: string): Promise<Readable | undefined>
-  /** Keys below a prefix in order, after `startAfter`; all relative to the destination's own prefix. */
-  list(prefix: string, startAfter?: string): AsyncIterable<string>
+  /** Size of an object, and the SHA-256 (hex) that the server itself keeps of it, where it does; undefined when there is none. */
+  stat(key: string): Promise<Stat | undefined>
+  /** Objects below a prefix in the order of their keys, after `startAfter`; keys relative to the destination's own prefix. */
+  list(prefix: string, startAfter?: string): AsyncIterable<Listed>
   close(): void
 }
 

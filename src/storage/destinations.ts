@@ -51,7 +51,10 @@ const createWaitingDestination = (
     identity: `s3:needs-keys/${bucket}/${prefix}`,
     describe: () => ({ kind: 's3', bucket, prefix, credentials: false }),
     create: async () => refuse(),
+    replace: async () => refuse(),
+    remove: async () => refuse(),
     read: async () => refuse(),
+    stat: async () => refuse(),
     list: () => ({ [Symbol.asyncIterator]: () => ({ next: async () => refuse() }) }),
     close() {},
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { copyFile, link, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { AppError } from '../errors.ts'
 import type { DestinationName } from '../types.ts'
@@ -25,22 +25,34 @@ export const createFolderDestination = (name: DestinationName, folder: string): 
     ...(await digestOf(createReadStream(placeOf(key), { highWaterMark: readBytes }))),
   })
 
+  const deliver = async (key: string, file: LocalFile, overwrite: boolean): Promise<Evidence> => {
+    try {
+      await put(file, incoming, placeOf(key), overwrite)
+      const found = await evidence(key)
+      if (found.sha256 === file.sha256) return found
+      throw new AppError('destination_mismatch', `${placeOf(key)} holds other bytes than were delivered; move it away.`)
+    } catch (error) {
+      throw asDestinationError(error, root)
+    }
+  }
+
   return {
     name,
     identity: `folder:${root}`,
     describe: () => ({ kind: 'folder', folder: root }),
-    async create(key, file) {
-      try {
-        await put(file, incoming, placeOf(key))
-        const found = await evidence(key)
-        if (found.sha256 === file.sha256) return found
-        throw new AppError(
-          'destination_mismatch',
-          `${placeOf(key)} holds other bytes than were delivered; move it away.`,
-        )
-      } catch (error) {
+    create: (key, file) => deliver(key, file, false),
+    replace: (key, file) => deliver(key, file, true),
+    async remove(key) {
+      await rm(placeOf(key), { force: true }).catch((error: unknown) => {
         throw asDestinationError(error, root)
-      }
+      })
+    },
+    async stat(key) {
+      const found = await stat(placeOf(key)).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return undefined
+        throw asDestinationError(error, root)
+      })
+      return found && { bytes: found.size, sha256: undefined }
     },
     async read(key) {
       try {
@@ -52,22 +64,25 @@ export const createFolderDestination = (name: DestinationName, folder: string): 
       return createReadStream(placeOf(key), { highWaterMark: readBytes })
     },
     async *list(prefix, startAfter = '') {
-      for (const key of await keysBelow(root, prefix)) if (key > startAfter) yield key
+      for (const key of await keysBelow(root, prefix))
+        if (key > startAfter) yield { key, bytes: (await stat(placeOf(key))).size }
     },
     close() {},
   }
 }
 
-const put = async (file: LocalFile, incoming: string, place: string): Promise<void> => {
+const put = async (file: LocalFile, incoming: string, place: string, overwrite: boolean): Promise<void> => {
   await mkdir(incoming, { recursive: true })
   await mkdir(path.dirname(place), { recursive: true })
   const aside = path.join(incoming, randomUUID())
   try {
     await copyFile(file.path, aside)
     await sync(aside)
-    await link(aside, place).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error
-    })
+    if (overwrite) await rename(aside, place)
+    else
+      await link(aside, place).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error
+      })
     await sync(path.dirname(place))
   } finally {
     await rm(aside, { force: true })

@@ -28,6 +28,7 @@ export const partBytesFor = (fileBytes: number): number =>
 export const uploadMultipart = async (
   s3: S3Client,
   file: LocalFile,
+  overwrite: boolean,
   target: CreateMultipartUploadCommandInput & { Bucket: string; Key: string },
 ): Promise<string> => {
   const { Bucket, Key } = target
@@ -56,7 +57,7 @@ export const uploadMultipart = async (
         Key,
         UploadId,
         MultipartUpload: { Parts: parts },
-        IfNoneMatch: '*',
+        ...(!overwrite && { IfNoneMatch: '*' }),
       }),
     )
     return `${whole.digest('base64')}-${parts.length}`

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import {
+  DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
@@ -58,6 +59,7 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
     ...(options.sseKmsKeyId && { SSEKMSKeyId: options.sseKmsKeyId }),
   }
 
+  /** As the server says it: base64, with `-N` where it was sent in N parts. */
   const head = async (key: string): Promise<{ bytes: number; sha256: string | undefined } | undefined> => {
     try {
       const found = await s3.send(
@@ -100,7 +102,7 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
     return { method: 'read-back', ...digest }
   }
 
-  const putSingle = async (key: string, file: LocalFile): Promise<void> => {
+  const putSingle = async (key: string, file: LocalFile, overwrite: boolean): Promise<void> => {
     await s3.send(
       new PutObjectCommand({
         Bucket: bucket,
@@ -109,10 +111,36 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
         ContentLength: file.bytes,
         ContentType: contentType(key),
         ChecksumSHA256: Buffer.from(file.sha256, 'hex').toString('base64'),
-        IfNoneMatch: '*',
+        ...(!overwrite && { IfNoneMatch: '*' }),
         ...encryption,
       }),
     )
+  }
+
+  const deliver = async (key: string, file: LocalFile, overwrite: boolean): Promise<Evidence> => {
+    try {
+      const present = overwrite ? undefined : await evidenceFor(key, file)
+      if (present) return present
+      let composite: string | undefined
+      try {
+        if (file.bytes <= singlePutBytesMax) await putSingle(key, file, overwrite)
+        else
+          composite = await uploadMultipart(s3, file, overwrite, {
+            Bucket: bucket,
+            Key: absolute(key),
+            ContentType: contentType(key),
+            ...encryption,
+          })
+      } catch (error) {
+        // 412: something is there after all, perhaps by a request whose answer was lost. The comparison decides.
+        if (statusOf(error) !== 412) throw error
+      }
+      const evidence = await evidenceFor(key, file, composite)
+      if (evidence) return evidence
+      throw new AppError('destination_failed', `${place}/${key} was accepted, but is not there.`)
+    } catch (error) {
+      throw s3Error(error, place)
+    }
   }
 
   return {
@@ -127,30 +155,20 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
       path_style: options.forcePathStyle,
       credentials: true,
     }),
-    async create(key, file) {
-      try {
-        const present = await evidenceFor(key, file)
-        if (present) return present
-        let composite: string | undefined
-        try {
-          if (file.bytes <= singlePutBytesMax) await putSingle(key, file)
-          else
-            composite = await uploadMultipart(s3, file, {
-              Bucket: bucket,
-              Key: absolute(key),
-              ContentType: contentType(key),
-              ...encryption,
-            })
-        } catch (error) {
-          // 412: something is there after all, perhaps by a request whose answer was lost. The comparison decides.
-          if (statusOf(error) !== 412) throw error
-        }
-        const evidence = await evidenceFor(key, file, composite)
-        if (evidence) return evidence
-        throw new AppError('destination_failed', `${place}/${key} was accepted, but is not there.`)
-      } catch (error) {
+    create: (key, file) => deliver(key, file, false),
+    replace: (key, file) => deliver(key, file, true),
+    async remove(key) {
+      await s3.send(new DeleteObjectCommand({ Bucket: bucket, Key: absolute(key) })).catch((error: unknown) => {
         throw s3Error(error, place)
-      }
+      })
+    },
+    async stat(key) {
+      const found = await head(key).catch((error: unknown) => {
+        throw s3Error(error, place)
+      })
+      if (!found) return undefined
+      const whole = found.sha256 !== undefined && !found.sha256.includes('-') ? found.sha256 : undefined
+      return { bytes: found.bytes, sha256: whole && Buffer.from(whole, 'base64').toString('hex') }
     },
     async read(key) {
       try {
@@ -174,7 +192,8 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
           .catch((error: unknown) => {
             throw s3Error(error, place)
           })
-        for (const { Key } of page.Contents ?? []) if (Key !== undefined) yield relative(Key)
+        for (const { Key, Size } of page.Contents ?? [])
+          if (Key !== undefined) yield { key: relative(Key), bytes: Size ?? 0 }
         token = page.IsTruncated ? page.NextContinuationToken : undefined
       } while (token !== undefined)
     },
