@@ -132,6 +132,19 @@ t.test('every script of package.json is in the README, and exact versions only',
   t.end()
 })
 
+t.test('the lockfile has the optional packages of every platform, so that npm ci takes it anywhere', (t) => {
+  type Locked = { optionalDependencies?: Record<string, string>; resolved?: string }
+  const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, Locked> }
+  for (const [place, owner] of Object.entries(packages)) {
+    for (const name of Object.keys(owner.optionalDependencies ?? {}))
+      if (!packages[`${place}/node_modules/${name}`] && !packages[`node_modules/${name}`])
+        t.fail(`${name} is missing: run node .ci/complete-lockfile.js`)
+    if (owner.resolved !== undefined) t.fail(`${place} names a registry`)
+  }
+  t.pass('complete')
+  t.end()
+})
+
 t.test('migrations are numbered, each number once', (t) => {
   const names = readdirSync(path.join(root, 'appliance/migrations')).sort()
   const numbers = names.map((name) => /^(\d{3})_\w+\.sql$/.exec(name)?.[1])
