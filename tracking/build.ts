@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { type BuildOptions, build } from 'esbuild'
@@ -14,7 +14,7 @@ const served = path.join(root, 'dist/static')
 const beside = path.join(root, 'dist/tracking')
 
 /** Names of properties that never leave the pixel, so that they may be shortened. */
-const privateProperties = /^(busy|kept|head|lines|startMs)$/
+const privateProperties = /^(busy|kept|head|lines)$/
 
 const options: BuildOptions = {
   bundle: true,
@@ -60,7 +60,8 @@ export const buildAll = async (): Promise<BuiltFile[]> => {
   }
   write(path.join(served, 'js/versions.json'), JSON.stringify({ version: pixelVersion, files }, undefined, 2))
   await buildModule()
-  cpSync(path.join(here, 'demo/pages'), path.join(served, 'demo'), { recursive: true })
+  cpSync(path.join(here, 'demo/files'), path.join(served, 'demo'), { recursive: true })
+  for (const [name, page] of shopPages()) write(path.join(served, 'demo', name), page)
   write(path.join(served, 'demo/shop.js'), await buildScript('demo/shop.ts', 'shop.js'))
   return files
 }
@@ -70,6 +71,16 @@ const scripts = [
   ['pixel/web-vitals.ts', 'web-vitals.js'],
   ['banner/banner.ts', 'consent-banner.js'],
 ] as const
+
+/** Every page of the demo shop in its frame; the first line of a page is its title. */
+const shopPages = (): [name: string, page: string][] => {
+  const layout = readFileSync(path.join(here, 'demo/layout.html'), 'utf8')
+  return readdirSync(path.join(here, 'demo/pages')).map((name) => {
+    const body = readFileSync(path.join(here, 'demo/pages', name), 'utf8')
+    const title = /^<!-- (.+) -->/.exec(body)?.[1] ?? name
+    return [name, layout.replace('{{title}}', () => title).replace('{{body}}', () => body)]
+  })
+}
 
 const buildModule = async (): Promise<void> => {
   const entryPoints = [path.join(here, 'pixel/module.ts')]

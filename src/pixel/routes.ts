@@ -1,9 +1,18 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
+import type { Db } from '../db.ts'
 import type { App } from '../http.ts'
+import type { Secret } from '../secret.ts'
+import { demoRoutes } from './demo-routes.ts'
 import { readStaticFiles, type StaticFile, staticFolder } from './static-files.ts'
 
-export type PixelDeps = { config: Pick<Config, 'DEMO' | 'DATABASE_URL'>; folder?: string }
+export type PixelDeps = {
+  config: Pick<Config, 'DEMO' | 'DATABASE_URL' | 'DATA_DIR' | 'VAULT_DIR'>
+  db: Db
+  adminToken: Secret
+  /** Where the build lies. */
+  folder?: string
+}
 
 /** A file under a version never changes. */
 const immutable = 'public, max-age=31536000, immutable'
@@ -24,9 +33,11 @@ const shopPolicy = [
  */
 export const createPixelRoutes = (deps: PixelDeps) => {
   const files = readStaticFiles(deps.folder ?? staticFolder)
-  const demo = deps.config.DEMO ?? deps.config.DATABASE_URL === undefined
+  const { config, db, adminToken } = deps
+  const demo = config.DEMO ?? config.DATABASE_URL === undefined
   return {
     routes(app: App): void {
+      if (demo) demoRoutes({ db, adminToken, dataDir: config.DATA_DIR, vaultDir: config.VAULT_DIR })(app)
       for (const [name, file] of files) {
         if (name.startsWith('/js/')) app.get(name, scriptHandler(name, file))
         else if (demo && name.startsWith('/demo/')) app.get(shopAddress(name), shopHandler(file))

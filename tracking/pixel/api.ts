@@ -1,6 +1,6 @@
 import { decide, maySend, setOptOut } from './consent.ts'
 import { recover, whenDelivered } from './delivery.ts'
-import { forgetIdentity, readIdentity, setUser, startSession } from './identity.ts'
+import { forgetIdentity, readIdentity, setUser, startSession, writeIdentity } from './identity.ts'
 import { viewPage } from './pageview.ts'
 import { dropQueue, emit, flush } from './queue.ts'
 import type { Evothesis } from './types.ts'
@@ -31,6 +31,7 @@ export const api: Evothesis = {
     if (granted) {
       decide(state)
       readIdentity()
+      writeIdentity()
       recover()
     } else dropQueue()
     if (maySend()) {

@@ -26,8 +26,7 @@ export const watchClicks = (): void =>
       event.timeStamp - last.timeStamp < rageGapMs
     burst = near ? burst + 1 : 1
     last = event
-    if (burst === rageClicks && !target.closest(fieldTags))
-      capture('rage_click', { ...describe(target, event), clicks: burst })
+    if (burst === rageClicks && !target.closest(fieldTags)) capture('rage_click', describe(target, event))
     const link = target.closest<HTMLAnchorElement>('a[href]')
     if (link) reportLink(link)
   })

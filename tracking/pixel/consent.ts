@@ -27,6 +27,7 @@ export const readConsent = (): void => {
 
 /** A grant is remembered; anything else removes what was stored, itself included. */
 export const decide = (next: Consent): void => {
+  if (barred) return
   if (next !== 'granted') wipeStorage()
   state = next
   if (maySend()) writeItem('evo_consent', next)

@@ -1,5 +1,5 @@
 import { maySend } from './consent.ts'
-import { doc, hostFetch, later, log, steadyMs } from './host.ts'
+import { doc, hostFetch, later, steadyMs } from './host.ts'
 import { textOption } from './options.ts'
 import { type Batch, batchId, claimBatches, isOurs, keepBatch, keptBatchesMax } from './outbox.ts'
 import { removeItem } from './storage.ts'
@@ -60,16 +60,17 @@ const send = async (batch: Batch): Promise<void> => {
   const body = `{"eventType":"batch","batchId":"${id}","sentAt":"${new Date().toISOString()}",${head},"events":[${lines}]}`
   let status = 0
   let askedMs = 0
+  let request: Promise<Response> | undefined
   try {
     const signal = AbortSignal.timeout?.(answerMs)
-    const answer = await hostFetch(url, { method: 'POST', body, keepalive: true, credentials: 'omit', signal })
+    request = hostFetch(url, { method: 'POST', body, keepalive: true, credentials: 'omit', signal })
+    const answer = await request
     status = answer.status
     askedMs = Number(answer.headers.get('retry-after')) * 1000 || 0
   } catch {
-    // What a page that is going away cannot fetch, it may still be able to hand over; the answer is not heard.
-    if (doc.hidden) navigator.sendBeacon?.(url, body)
+    // A page that is going away, or has no fetch that works, may still be able to hand it over; no answer is heard.
+    if ((!request || doc.hidden) && navigator.sendBeacon?.(url, body) && !request) status = 200
   }
-  log(id, status)
   batch.busy = undefined
   if (status >= 200 && status < 500 && status !== 408 && status !== 429) {
     failures = 0
@@ -104,20 +105,24 @@ export const keepBatches = (exit: boolean): void => {
   for (const batch of waiting) keepBatch(batch, exit ? (batch.busy ? leaseAfterExitMs : 0) : leaseMs)
 }
 
-/** A page that comes back from the bfcache may hold batches that others have sent meanwhile: it looks. */
-export const resumeDelivery = (): void => {
-  waiting = waiting.filter(isOurs)
-  pump()
+/**
+ * A page that comes back from the bfcache will not hear the answers to what it sent before, and others may have taken over
+ * the rest: it lets go of all that is kept on the device, and claims it anew like any page.
+ */
+export const resume = (): void => {
+  waiting = waiting.filter(({ kept }) => !kept)
+  recover()
 }
 
-/** Takes over the batches of pages that are gone. */
+/** Takes over the batches of pages that are gone; sends when a rival tab has had the time to overwrite the claim. */
 export const recover = (): void => {
   if (!maySend()) return
-  const nextMs = claimBatches(leaseMs, (batch) =>
-    later(() => {
-      if (isOurs(batch)) waiting[waiting.length] = batch
-      pump()
-    }, claimMs),
-  )
+  const nextMs = claimBatches(waiting, leaseMs, (batch) => {
+    waiting[waiting.length] = batch
+  })
   if (nextMs < Infinity) later(recover, nextMs)
+  later(() => {
+    waiting = waiting.filter(isOurs)
+    pump()
+  }, claimMs)
 }

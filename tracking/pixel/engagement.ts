@@ -40,7 +40,7 @@ export const reportEngagement = (): void => {
 const measure = (): void => {
   measuring = 0
   const { scrollHeight } = doc.documentElement
-  const scrollPercentage = Math.min(100, Math.round(((win.scrollY + win.innerHeight) / scrollHeight) * 100))
+  const scrollPercentage = Math.round(((win.scrollY + win.innerHeight) / scrollHeight) * 100)
   while (milestone + milestoneStep <= scrollPercentage) {
     milestone += milestoneStep
     capture('scroll_depth', { milestone, scrollPercentage, timeToMilestone: timeSpentMs() })

@@ -1,12 +1,12 @@
 import { fieldTags, targetOf } from './element.ts'
-import { doc, listen, steadyMs } from './host.ts'
+import { doc, listen } from './host.ts'
 import { capture } from './queue.ts'
 import { cleanUrl } from './url.ts'
 
 type Field = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement
 
-/** Forms that someone began and did not send. */
-let open = new Map<Element, { startMs: number; lastField: string }>()
+/** Forms that someone began and did not send, with the field that was changed last. */
+let open = new Map<Element, string>()
 
 /** A field by name and kind; its value only where `data-track-value` asks for it, and never of a password. */
 const fieldOf = (field: Field) => ({
@@ -24,17 +24,19 @@ export const watchForms = (): void => {
   listen(doc, 'input change invalid', (event) => {
     const field = targetOf(event) as Field
     const form = field.closest('form')
-    if (!form || !field.matches(fieldTags)) return
+    const { type } = event
+    // Typing costs nothing more once the form is known to be begun.
+    if (!form || !field.matches(fieldTags) || (type === 'input' && open.has(form))) return
     const data = { ...formOf(form), ...fieldOf(field) }
-    if (event.type === 'invalid') {
+    if (type === 'invalid') {
       let error = ''
       for (const name in field.validity)
         if (name !== 'valid' && field.validity[name as keyof ValidityState]) error = name
       return capture('form_error', { ...data, error })
     }
     if (!open.has(form)) capture('form_start', data)
-    open.set(form, { startMs: steadyMs(), ...open.get(form), lastField: data.field })
-    if (event.type === 'change') capture('form_change', data)
+    open.set(form, data.field)
+    if (type === 'change') capture('form_change', data)
   })
   listen(doc, 'submit', (event) => {
     const form = event.target as Element
@@ -49,8 +51,8 @@ export const watchForms = (): void => {
 
 /** On leaving a page: the forms left open. */
 export const reportAbandoned = (): void => {
-  open.forEach(({ startMs, lastField }, form) => {
-    capture('form_abandon', { ...formOf(form), lastField, timeSpent: steadyMs() - startMs })
+  open.forEach((lastField, form) => {
+    capture('form_abandon', { ...formOf(form), lastField })
   })
   open = new Map()
 }

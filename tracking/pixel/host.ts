@@ -37,11 +37,8 @@ export const listen = <E extends Event>(target: EventTarget, types: string, run:
 export const later = (run: () => void, ms = 0): number => startTimer(guard(run), ms)
 
 /** Hexadecimal text of random bytes, also where `crypto.randomUUID` is missing because the page is not served by https. */
-export const randomHex = (bytes: number): string => {
-  let text = ''
-  for (const byte of crypto.getRandomValues(new Uint8Array(bytes))) text += (byte + 256).toString(16).slice(1)
-  return text
-}
+export const randomHex = (bytes: number): string =>
+  Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (byte) => (byte + 256).toString(16).slice(1)).join('')
 
 /** This page load: `seq` counts within it, and both together name an event. */
 export const pageId = `p${randomHex(12)}`

@@ -39,17 +39,11 @@ export const startSession = (): void => {
   writtenMs = 0
 }
 
-/**
- * Slides the session with an event, or begins a new one, after `ending` has dealt with what belongs to the old. Asks the other
- * tabs before that; a clock that was set back ends nothing.
- */
-export const slideSession = (ending: () => void): void => {
+/** Slides the session, or begins a new one, having asked the other tabs; a clock that was set back ends nothing. */
+export const slideSession = (): void => {
   const isOver = () => !sessionId || wallMs() - lastEventMs > numberOption('sessionMinutes', 30) * 60_000
   if (isOver()) readIdentity()
-  if (isOver()) {
-    ending()
-    startSession()
-  }
+  if (isOver()) startSession()
   lastEventMs = wallMs()
   if (Math.abs(lastEventMs - writtenMs) > writeEveryMs) writeIdentity()
 }

@@ -29,12 +29,12 @@ export const keepBatch = (batch: Batch, leaseMs: number): void => {
  * Leases to this page every batch that nobody is sending, and hands it to `take`. Answers in how many milliseconds the
  * next lease ends.
  */
-export const claimBatches = (leaseMs: number, take: (batch: Batch) => void): number => {
+export const claimBatches = (known: readonly Batch[], leaseMs: number, take: (batch: Batch) => void): number => {
   let nextMs = Infinity
   for (const id of itemKeys(idStart)) {
-    const [until, owner, head, ...lines] = readItem(id).split('\n') as [string, string, string]
+    const [until, , head, ...lines] = readItem(id).split('\n') as [string, string, string]
     const waitMs = +until - wallMs()
-    if (owner === pageId) continue
+    if (known.some((batch) => batch.id === id)) continue
     if (wallMs() - +id.slice(5, 18) > keptMs) removeItem(id)
     else if (waitMs > 0 && waitMs < leaseMsMax) nextMs = Math.min(nextMs, waitMs)
     else {

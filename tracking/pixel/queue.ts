@@ -15,6 +15,8 @@ const eventsMax = 1000
 const batchBytesMax = 19_000
 
 let events: string[] = []
+/** Whose the queued events are: what a batch begins with. */
+let head = ''
 let seq = 0
 let flushTimer = 0
 
@@ -40,16 +42,22 @@ export const capture = (type: string, eventData?: EventData, more?: EventData): 
  */
 export const emit = (type: string, eventData: EventData = {}, more?: EventData): void => {
   if (!mayCollect()) return
-  slideSession(freeze)
+  slideSession()
   if (+`0x${(visitorId || sessionId).slice(1, 5)}` / 65536 >= +textOption('sampleRate', '1')) return
-  const head = { eventType: type, eventId: `${pageId}-${++seq}`, timestamp: new Date(), seq, pageId, ...place }
+  const owner = redactedJson({ sessionId, visitorId: visitorId || null, siteId: textOption('site', ownHost) }).slice(
+    1,
+    -1,
+  )
+  if (owner !== head) freeze()
+  head = owner
+  const event = { eventType: type, eventId: `${pageId}-${++seq}`, timestamp: new Date(), seq, pageId, ...place }
   let text = ''
   try {
-    text = redactedJson({ ...head, ...more, eventData })
+    text = redactedJson({ ...event, ...more, eventData })
   } catch {
     // A circular object: the event is worth more than its data.
   }
-  if (!text || text.length > eventBytesMax) text = redactedJson({ ...head, truncated: true })
+  if (!text || text.length > eventBytesMax) text = redactedJson({ ...event, truncated: true })
   events[events.length] = userId ? `${text.slice(0, -1)},"userId":${stringify(userId)}}` : text
   if (events.length > eventsMax) events.shift()
   log(type, eventData)
@@ -63,11 +71,6 @@ export const emit = (type: string, eventData: EventData = {}, more?: EventData):
 /** Makes batches of the queue. A batch never changes again: a retry sends the same id with the same events. */
 export const freeze = (): void => {
   if (!maySend()) return
-  const head = redactedJson({
-    sessionId,
-    visitorId: visitorId || null,
-    siteId: textOption('site', ownHost),
-  }).slice(1, -1)
   let lines: string[] = []
   let bytes = 0
   const close = () => {

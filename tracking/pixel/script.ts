@@ -16,7 +16,8 @@ guard(() => {
   const { dataset, src } = script
   if (queued && !Array.isArray(queued)) return
   const push = (...calls: Call[]): void => {
-    for (const call of calls) guard(([name, ...args]: Call) => Reflect.apply(api[name], api, args))(call)
+    for (const call of calls)
+      guard(([name, ...args]: Call) => (api[name] as (...args: unknown[]) => unknown)(...args))(call)
   }
   page.evothesis = { ...api, push }
   const options: Options = { ...dataset, endpoint: new URL(dataset.endpoint || '/collect', src || location.href).href }

@@ -1,7 +1,7 @@
 import { watchClicks } from './clicks.ts'
 import { readConsent } from './consent.ts'
 import { watchDataLayer } from './data-layer.ts'
-import { keepBatches, recover, resumeDelivery } from './delivery.ts'
+import { keepBatches, recover, resume } from './delivery.ts'
 import { beginEngagement, reportEngagement, timeSpentMs, watchEngagement } from './engagement.ts'
 import { watchErrors } from './errors.ts'
 import { reportAbandoned, watchForms } from './forms.ts'
@@ -75,7 +75,7 @@ const watchLife = (): void => {
     gone = false
     if (!persisted) return
     beginEngagement()
-    resumeDelivery()
+    resume()
     showPage('bfcache')
   })
 }

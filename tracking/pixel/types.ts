@@ -32,7 +32,7 @@ export type Options = {
   signals?: string
   /** Names of URL query parameters to keep besides campaign and search parameters, separated by commas. */
   query?: string
-  /** Query parameters that hold a site search. Default `q,query,s,search,keyword`. */
+  /** Query parameters that hold a site search. Default `q,query,s,search`. */
   search?: string
   /** `true`, or the attribute alone: log to the console. */
   debug?: string

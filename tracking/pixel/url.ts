@@ -2,9 +2,9 @@ import { listed } from './options.ts'
 import { redactText } from './redact.ts'
 
 /** Click ids of the advertising networks. */
-export const isClickId = (name: string): boolean => /^\w{0,3}clk?id$|^[gw]braid$|^gclsrc$|^li_fat_id$/i.test(name)
+export const isClickId = (name: string): boolean => /^\w+clk?id$|^[gw]braid$|^gclsrc$/i.test(name)
 export const isCampaign = (name: string): boolean => /^utm_/i.test(name)
-export const isSearch = (name: string): boolean => listed('search', name, 'q,query,s,search,keyword')
+export const isSearch = (name: string): boolean => listed('search', name, 'q,query,s,search')
 
 export const hostOf = (url: { hostname: string }): string => url.hostname.replace(/^(www|m)\./, '')
 export const ownHost = hostOf(location)
