@@ -4,7 +4,15 @@ import type { Clock } from '../clock.ts'
 import { AppError, errorCodes } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Group } from './group.ts'
-import { adoptOrphans, beat, listSegments, ownFolderName, type SpoolFile, segmentFileName } from './spool-folders.ts'
+import {
+  adoptOrphans,
+  beat,
+  listFolders,
+  listSegments,
+  ownFolderName,
+  type SpoolFile,
+  segmentFileName,
+} from './spool-folders.ts'
 import { decodeRecords, encodeRecord } from './spool-record.ts'
 import { createSegment, type Segment } from './spool-segment.ts'
 
@@ -62,7 +70,7 @@ export const createSpool = (options: { root: string; bytesMax: number; clock: Cl
   const openSegment = async (createdMs: number): Promise<Segment> => {
     if (current && current.bytes() >= segmentBytesMax) await retire()
     if (!current) {
-      current = await createSegment(folder, segmentFileName(createdMs, sequence++))
+      current = await createSegment(folder, segmentFileName(createdMs, sequence++, ownName))
       currentCreatedMs = createdMs
     }
     return current
@@ -122,7 +130,7 @@ export const createSpool = (options: { root: string; bytesMax: number; clock: Cl
   const tend = async (): Promise<void> => {
     await beat(folder, clock.now())
     const adopted = await adoptOrphans(root, ownName, clock.now())
-    if (adopted > 0) log.info({ adopted }, 'took over the spool of a worker that is gone')
+    if (adopted > 0) log.info({ adopted }, 'took over spool segments of a worker that is gone')
     const files = await listSegments(folder)
     for (const one of files) if (one.file !== current?.file && !closed.has(one.file)) closed.set(one.file, one)
   }
@@ -147,5 +155,8 @@ export const createSpool = (options: { root: string; bytesMax: number; clock: Cl
 }
 
 /** The oldest arrival in the spools of all workers on this disk. */
-export const oldestSpooledMs = async (root: string): Promise<number | undefined> =>
-  (await listSegments(root))[0]?.createdMs
+export const oldestSpooledMs = async (root: string): Promise<number | undefined> => {
+  const folders = (await listFolders(root)).map((name) => path.join(root, name))
+  const oldest = (await Promise.all(folders.map(listSegments))).flatMap((files) => files[0]?.createdMs ?? [])
+  return oldest.length > 0 ? Math.min(...oldest) : undefined
+}

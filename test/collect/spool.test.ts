@@ -151,11 +151,30 @@ t.test('the spool of a process that is gone is taken over at once, with a torn t
   t.same(await spoolFiles(root), [])
 })
 
+t.test('a spool that is inherited again and again keeps short paths, and every record', async (t) => {
+  const root = await temporary(t)
+  for (let life = 1; life <= 100; life++) {
+    const spool = open(root)
+    await spool.tend()
+    await spool.append(group(life))
+    await spool.close()
+    for (const folder of await readdir(root))
+      await rename(path.join(root, folder), path.join(root, folder.replace(/\.\d+\./, '.999999999.')))
+  }
+  const heir = open(root)
+  await heir.tend()
+  t.same(
+    await replayed(heir),
+    Array.from({ length: 100 }, (_, i) => i + 1),
+  )
+  t.equal((await readdir(root)).length, 1, 'the folders of the dead are gone')
+})
+
 t.test('a living neighbour keeps its spool, one whose heartbeat stopped loses it', async (t) => {
   const root = await temporary(t)
   const neighbour = path.join(root, 'other-host.7.abcdef01')
   await mkdir(neighbour)
-  await writeFile(path.join(neighbour, '000001800000000-000000.spool'), encodeRecord(group(5)))
+  await writeFile(path.join(neighbour, '000001800000000-000000-x.spool'), encodeRecord(group(5)))
   await beat(neighbour, Date.now())
   const spool = open(root)
   await spool.tend()
