@@ -17,6 +17,10 @@ const commands: Record<string, Command> = {
     line: 'run | status | adopt: make and deliver files, show what waits, take over an earlier life.',
     run: async (args) => (await import('./export.ts')).runExport(args),
   },
+  webhooks: {
+    line: 'list | add | send-test | replay | rotate: who is told what happened.',
+    run: async (args) => (await import('./webhooks.ts')).runWebhooks(args),
+  },
   demo: {
     line: 'traffic: send visits of a made-up shop to a collector.',
     run: async (args) => (await import('./demo.ts')).runDemo(args),

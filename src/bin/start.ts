@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
+import { createBillingService } from '../billing/service.ts'
 import { openBuffer } from '../buffer.ts'
 import { systemClock as clock } from '../clock.ts'
 import { createCollector } from '../collect/collector.ts'
@@ -34,6 +35,8 @@ export const start = async (): Promise<number> => {
     const collector = createCollector({ db, config, clock, log, hashKey, adminToken })
     const exporting = createExportService({ db, config, clock, log, adminToken: adminToken.reveal() })
     closers.unshift(() => exporting.close())
+    const billing = createBillingService({ db, config, clock, log })
+    closers.unshift(() => billing.close())
     const app = createApp({ log, trustProxy: config.TRUST_PROXY })
     collector.routes(app)
     exporting.routes(app)
@@ -44,7 +47,10 @@ export const start = async (): Promise<number> => {
     const serverFile = claimServerFile(dataDir, address)
     closers.unshift(() => app.close())
     closers.push(() => serverFile.remove())
-    void buffer.ready.then(() => exporting.start())
+    void buffer.ready.then(() => {
+      exporting.start()
+      billing.start()
+    })
     process.stdout.write(banner({ config, dataDir, address, database: buffer.describe }))
     await stop
     process.stdout.write('Stopping: finishing what was accepted …\n')
