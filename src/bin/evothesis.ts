@@ -14,8 +14,12 @@ const commands: Record<string, Command> = {
     run: async () => (await import('./migrate.ts')).runMigrate(),
   },
   export: {
-    line: 'run | status | adopt: make and deliver files, show what waits, take over an earlier life.',
+    line: 'run | status | verify | adopt: make and deliver files, show what waits, prove it.',
     run: async (args) => (await import('./export.ts')).runExport(args),
+  },
+  verify: {
+    line: 's3://bucket/prefix or a folder: check what was delivered, from the files alone.',
+    run: async (args) => (await import('./export.ts')).runVerify(args),
   },
   webhooks: {
     line: 'list | add | send-test | replay | rotate: who is told what happened.',

@@ -40,7 +40,7 @@ export const start = async (): Promise<number> => {
     const app = createApp({ log, trustProxy: config.TRUST_PROXY })
     collector.routes(app)
     exporting.routes(app)
-    createPixelRoutes({ config }).routes(app)
+    createPixelRoutes({ config, db, adminToken }).routes(app)
     await collector.start()
     closers.unshift(() => collector.close())
     const address = await listen(app, config)

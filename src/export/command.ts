@@ -10,13 +10,15 @@ import type { RunProgress, RunReport } from './exporter.ts'
 import { renderAdopted, renderReport, renderStatus } from './render.ts'
 import { createExportService, type ExportService } from './service.ts'
 import { type ExportStatus, selectStatus } from './status.ts'
+import { verifyCommand } from './verify-command.ts'
 
 export type Io = { config: () => Config; stdout: NodeJS.WritableStream; stderr: NodeJS.WriteStream }
 
-const help = `Usage: evothesis export <run|status|adopt> [--json]
+const help = `Usage: evothesis export <run|status|verify|adopt> [--json]
 
   run      Makes parts of all new events and delivers what waits, to both destinations.
   status   Shows what is delivered, what waits, and why.
+  verify   Checks what was delivered from the files alone; see evothesis export verify --help.
   adopt    Takes over the manifests that this node delivered in an earlier life of its database.
 
   --json   Prints the answer as JSON.
@@ -30,6 +32,7 @@ const lookMs = 500
 
 /** `evothesis export …`. Resolves to the exit code. */
 export const exportCommand = async (args: string[], io: Io): Promise<number> => {
+  if (args[0] === 'verify') return verifyCommand(args.slice(1), io, 'settings')
   const { action, json } = readArgs(args)
   if (action === 'help') {
     io.stdout.write(help)

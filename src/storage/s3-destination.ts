@@ -23,8 +23,9 @@ export type S3Options = {
   region: string
   endpoint: string | undefined
   forcePathStyle: boolean
-  accessKey: Secret
-  secretKey: Secret
+  /** Without keys, those of the AWS environment or profile are used. */
+  accessKey: Secret | undefined
+  secretKey: Secret | undefined
   sse: 'AES256' | 'aws:kms' | undefined
   sseKmsKeyId: string | undefined
 }
@@ -45,7 +46,10 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
     region: options.region,
     ...(options.endpoint && { endpoint: options.endpoint }),
     forcePathStyle: options.forcePathStyle,
-    credentials: { accessKeyId: options.accessKey.reveal(), secretAccessKey: options.secretKey.reveal() },
+    ...(options.accessKey &&
+      options.secretKey && {
+        credentials: { accessKeyId: options.accessKey.reveal(), secretAccessKey: options.secretKey.reveal() },
+      }),
     maxAttempts: 1,
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',

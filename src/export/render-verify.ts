@@ -1,0 +1,48 @@
+import type { Problem } from './chain.ts'
+import type { VerifyReport } from './verify.ts'
+
+export type VerifyOutcome = {
+  destinations: VerifyReport[]
+  parity: { problems: Problem[]; behind: number[] } | null
+}
+
+const number = (value: number): string => value.toLocaleString('en-US')
+const problemsShownMax = 50
+
+/** The outcome of a verification, for people. */
+export const renderVerify = ({ destinations, parity }: VerifyOutcome): string => {
+  const lines: string[] = []
+  for (const one of destinations) {
+    lines.push(
+      one.place,
+      `  ${number(one.manifests)} manifests, ${number(one.objects)} objects, ${number(one.bytes)} bytes, ${number(one.events)} events (${number(one.erased)} erased)`,
+      ...one.starts.map((start) => `  node ${start.node}, epoch ${start.epoch}: from part ${start.part}`),
+    )
+    if (one.quarantined > 0)
+      lines.push(`  ${number(one.quarantined)} parts are quarantined: they say so, and hold no files`)
+    if (one.pending.length > 0)
+      lines.push(
+        `  ${number(one.pending.length)} objects after the newest manifest: under way, or their manifest is missing`,
+      )
+    for (const { kind, key, message } of one.problems.slice(0, problemsShownMax))
+      lines.push(`  WRONG  ${kind}: ${key} ${message}`)
+    if (one.problems.length > problemsShownMax) lines.push(`  … ${number(one.problems.length - problemsShownMax)} more`)
+    lines.push(
+      one.problems.length > 0
+        ? `  ${number(one.problems.length)} problems`
+        : `  ${one.full ? 'Every byte' : 'Everything'} is as the manifests say${one.full ? '' : ' (sizes and kept checksums; --full reads every byte)'}.`,
+    )
+  }
+  if (parity) {
+    const [first = 0, second = 0] = parity.behind
+    for (const { key, message } of parity.problems.slice(0, problemsShownMax)) lines.push(`WRONG  ${key} ${message}`)
+    lines.push(
+      parity.problems.length > 0
+        ? `The destinations differ in ${number(parity.problems.length)} manifests.`
+        : first + second > 0
+          ? `The destinations agree; one is ${number(Math.max(first, second))} parts behind.`
+          : 'The destinations agree.',
+    )
+  }
+  return `${lines.join('\n')}\n`
+}
