@@ -1,9 +1,9 @@
 import { describe, fieldTags, targetOf } from './element.ts'
-import { doc, listen } from './host.ts'
+import { doc, listen, soon } from './host.ts'
 import { capture } from './queue.ts'
 import { cleanUrl, hostOf, ownHost } from './url.ts'
 
-const clickable = 'a[href],button,summary,[role=button],[type=submit],[type=button]'
+const clickable = 'a[href],button,summary,[role=button],[type=submit]'
 const downloadable = /\.(pdf|docx?|xlsx?|pptx?|csv|txt|zip|rar|7z|t?gz|dmg|exe|msi|apk|mp[34]|wav|avi|mov)$/i
 /** Three clicks, each under 30 px and 1 s from the one before. */
 const rageClicks = 3
@@ -17,19 +17,22 @@ let last: MouseEvent | undefined
 export const watchClicks = (): void =>
   listen<MouseEvent>(doc, 'click auxclick', (event) => {
     const target = targetOf(event)
-    if (event.button > 1) return
-    const element = target.closest(clickable)
-    if (element) capture('click', describe(element, event))
-    const near =
-      last &&
-      Math.hypot(event.clientX - last.clientX, event.clientY - last.clientY) < rageDistancePx &&
-      event.timeStamp - last.timeStamp < rageGapMs
-    burst = near ? burst + 1 : 1
-    last = event
-    if (burst === rageClicks && !target.closest(fieldTags)) capture('rage_click', describe(target, event))
-    const link = target.closest<HTMLAnchorElement>('a[href]')
-    if (link) reportLink(link)
+    if (event.button < 2) soon(() => reportClick(target, event))
   })
+
+const reportClick = (target: Element, event: MouseEvent): void => {
+  const element = target.closest(clickable)
+  if (element) capture('click', describe(element, event))
+  const near =
+    last &&
+    Math.hypot(event.clientX - last.clientX, event.clientY - last.clientY) < rageDistancePx &&
+    event.timeStamp - last.timeStamp < rageGapMs
+  burst = near ? burst + 1 : 1
+  last = event
+  if (burst === rageClicks && !target.closest(fieldTags)) capture('rage_click', describe(target, event))
+  const link = target.closest<HTMLAnchorElement>('a[href]')
+  if (link) reportLink(link)
+}
 
 const reportLink = (link: HTMLAnchorElement): void => {
   const { host, pathname } = link

@@ -1,11 +1,10 @@
-import { win } from './host.ts'
 import { textOption } from './options.ts'
 import { readItem, wipeStorage, writeItem } from './storage.ts'
 import type { Consent } from './types.ts'
 
 let state = ''
 /** Off for this visitor whatever the consent: Do Not Track, Global Privacy Control, opt-out. */
-let barred = false
+let barred: unknown = false
 
 export const mayCollect = (): boolean => !barred && state !== 'denied'
 export const maySend = (): boolean => !barred && state === 'granted'
@@ -18,10 +17,7 @@ type Signals = { doNotTrack?: unknown; globalPrivacyControl?: unknown }
  */
 export const readConsent = (): void => {
   const { doNotTrack, globalPrivacyControl } = navigator as Signals
-  barred =
-    !!readItem('evo_off') ||
-    (textOption('signals') !== 'ignore' &&
-      (!!globalPrivacyControl || (doNotTrack || (win as Signals).doNotTrack) === '1'))
+  barred = readItem('evo_off') || (textOption('signals') !== 'ignore' && (globalPrivacyControl || doNotTrack === '1'))
   state = readItem('evo_consent') || textOption('consent', 'granted')
 }
 

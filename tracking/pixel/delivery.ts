@@ -120,7 +120,7 @@ export const recover = (): void => {
   const nextMs = claimBatches(waiting, leaseMs, (batch) => {
     waiting[waiting.length] = batch
   })
-  if (nextMs < Infinity) later(recover, nextMs)
+  later(recover, nextMs)
   later(() => {
     waiting = waiting.filter(isOurs)
     pump()

@@ -1,4 +1,4 @@
-import { doc } from './host.ts'
+import { root } from './host.ts'
 import { cleanUrl } from './url.ts'
 
 /** The innermost element of an event, also inside an open shadow root. */
@@ -8,7 +8,7 @@ export const fieldTags = 'input,select,textarea'
 
 /** What tells elements apart, without what they say: text only where `data-track-text` asks for it. */
 export const describe = (element: Element, { detail, pageX, pageY }: MouseEvent) => {
-  const { scrollWidth, scrollHeight } = doc.documentElement
+  const { scrollWidth, scrollHeight } = root
   const href = element.getAttribute('href')
   return {
     tagName: element.localName,

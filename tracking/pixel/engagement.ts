@@ -1,4 +1,4 @@
-import { doc, later, listen, steadyMs, win } from './host.ts'
+import { doc, later, listen, root, steadyMs, win } from './host.ts'
 import { capture } from './queue.ts'
 
 const milestoneStep = 25
@@ -39,8 +39,7 @@ export const reportEngagement = (): void => {
 /** The height is measured again each time: pages grow while they load. */
 const measure = (): void => {
   measuring = 0
-  const { scrollHeight } = doc.documentElement
-  const scrollPercentage = Math.round(((win.scrollY + win.innerHeight) / scrollHeight) * 100)
+  const scrollPercentage = Math.round(((scrollY + innerHeight) / root.scrollHeight) * 100)
   while (milestone + milestoneStep <= scrollPercentage) {
     milestone += milestoneStep
     capture('scroll_depth', { milestone, scrollPercentage, timeToMilestone: timeSpentMs() })

@@ -9,6 +9,7 @@ export const doc = document
 export const wallMs = (): number => Date.now()
 /** Milliseconds that never jump: for durations. `wallMs` is for dates only. */
 export const steadyMs = (): number => Math.round(performance.now())
+export const root = doc.documentElement
 const startTimer = win.setTimeout
 export const hostFetch = win.fetch
 
@@ -35,6 +36,16 @@ export const listen = <E extends Event>(target: EventTarget, types: string, run:
 
 /** Runs soon, outside the handler that asked for it. */
 export const later = (run: () => void, ms = 0): number => startTimer(guard(run), ms)
+
+const tasks: (() => void)[] = []
+export const runTasks = (): void => {
+  for (const run of tasks.splice(0)) run()
+}
+/** Runs after the handlers of the page, so that measuring holds up no click; at the latest when everything is sent. */
+export const soon = (run: () => void): void => {
+  tasks[tasks.length] = guard(run)
+  later(runTasks)
+}
 
 /** Hexadecimal text of random bytes, also where `crypto.randomUUID` is missing because the page is not served by https. */
 export const randomHex = (bytes: number): string =>

@@ -10,6 +10,9 @@ const keptMs = 3 * 24 * 3600 * 1000
 /** A lease further away than this comes from a clock that was set back. */
 const leaseMsMax = 900_000
 
+/** Without a lease to wait for, the device is looked at again after this. */
+const lookAgainMs = 600_000
+
 /** The id is the key it is kept under, and sorts by age. */
 const idStart = 'evo_b'
 export const batchId = (): string => `${idStart}${wallMs()}_${randomHex(8)}`
@@ -20,8 +23,9 @@ export const batchId = (): string => `${idStart}${wallMs()}_${randomHex(8)}`
  */
 export const keepBatch = (batch: Batch, leaseMs: number): void => {
   removeItem(batch.id)
-  const keys = itemKeys(idStart)
-  if (keys.length >= keptBatchesMax) removeItem(keys[0] as string)
+  itemKeys(idStart)
+    .slice(0, 1 - keptBatchesMax)
+    .forEach(removeItem)
   batch.kept = writeItem(batch.id, [wallMs() + leaseMs, pageId, batch.head, ...batch.lines].join('\n'))
 }
 
@@ -30,7 +34,7 @@ export const keepBatch = (batch: Batch, leaseMs: number): void => {
  * next lease ends.
  */
 export const claimBatches = (known: readonly Batch[], leaseMs: number, take: (batch: Batch) => void): number => {
-  let nextMs = Infinity
+  let nextMs = lookAgainMs
   for (const id of itemKeys(idStart)) {
     const [until, , head, ...lines] = readItem(id).split('\n') as [string, string, string]
     const waitMs = +until - wallMs()

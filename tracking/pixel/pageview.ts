@@ -1,4 +1,4 @@
-import { doc, later, listen, win } from './host.ts'
+import { doc, later, listen, soon, win } from './host.ts'
 import { capture, type emit, place } from './queue.ts'
 import type { EventData } from './types.ts'
 import { cleanUrl, hostOf, isCampaign, isClickId, isSearch, ownHost } from './url.ts'
@@ -7,7 +7,7 @@ import { cleanUrl, hostOf, isCampaign, isClickId, isSearch, ownHost } from './ur
 const routeSettlesMs = 50
 
 const referrers =
-  /(?:^|\.)(?:(google|bing|yahoo|duckduckgo|baidu|yandex|ecosia|qwant|naver)\.\w|(facebook|instagram|twitter|x|t|linkedin|reddit|pinterest|tiktok|youtube|threads)\.com?$)/
+  /(?:^|\.)(?:(google|bing|yahoo|duckduckgo|baidu|yandex|ecosia|qwant)\.\w|(facebook|instagram|twitter|x|t|linkedin|reddit|pinterest|tiktok|youtube)\.com?$)/
 
 let shownAddress = ''
 let referrer = doc.referrer
@@ -38,8 +38,8 @@ export const viewPage = (properties: EventData | undefined, report: typeof emit)
       language: navigator.language,
       screenWidth: screen.width,
       screenHeight: screen.height,
-      viewportWidth: win.innerWidth,
-      viewportHeight: win.innerHeight,
+      viewportWidth: innerWidth,
+      viewportHeight: innerHeight,
       timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     },
   })
@@ -53,7 +53,7 @@ export const showPage = (navigationMethod: string): void => {
   shownAddress = address()
   place.url = cleanUrl(location.href)
   viewPage({ navigationMethod }, capture)
-  later(reportSearch)
+  soon(reportSearch)
 }
 
 /**

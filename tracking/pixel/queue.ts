@@ -1,6 +1,6 @@
 import { mayCollect, maySend } from './consent.ts'
 import { addBatch, dropBatches, isBackingOff, pump } from './delivery.ts'
-import { later, log, pageId } from './host.ts'
+import { later, log, pageId, runTasks } from './host.ts'
 import { sessionId, slideSession, userId, visitorId } from './identity.ts'
 import { listed, numberOption, textOption } from './options.ts'
 import { redactedJson, stringify } from './redact.ts'
@@ -88,6 +88,7 @@ export const freeze = (): void => {
 }
 
 export const flush = (): void => {
+  runTasks()
   freeze()
   pump()
 }

@@ -26,7 +26,6 @@ const run = (method: string): void => {
   readIdentity()
   beginEngagement()
   showPage(method)
-  watchRoutes(leavePage)
   for (const watch of [
     watchDataLayer,
     watchEngagement,
@@ -55,6 +54,7 @@ const leavePage = (): void => {
  */
 const watchLife = (): void => {
   let gone = false
+  watchRoutes(leavePage)
   listen(doc, 'visibilitychange', () => {
     const { hidden } = doc
     if (gone) return

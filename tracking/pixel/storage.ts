@@ -28,6 +28,4 @@ export const itemKeys = (start: string): string[] =>
   ) ?? []
 
 /** Removes everything of ours from this device. */
-export const wipeStorage = (): void => {
-  for (const key of itemKeys('evo_')) removeItem(key)
-}
+export const wipeStorage = (): void => itemKeys('evo_').forEach(removeItem)
