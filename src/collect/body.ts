@@ -67,7 +67,9 @@ const readBytes = (stream: Readable, hold: (bytes: number) => void): Promise<Buf
     })
     stream.once('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
     stream.once('error', (cause) => reject(new AppError('body_unreadable', 'The body broke off.', { cause })))
-    stream.once('close', () => reject(new AppError('body_unreadable', 'The body broke off.')))
+    stream.once('close', () => {
+      if (!stream.readableEnded) reject(new AppError('body_unreadable', 'The body broke off.'))
+    })
   })
 
 const decompressed = async (body: Buffer, decompress: Inflate): Promise<Buffer> => {

@@ -34,6 +34,7 @@ export const collectRoutes =
     })
 
 const collect = async (deps: CollectDeps, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+  // A text, not the reply: that one is a thenable, and would be awaited until it is sent.
   const answered = await deps.intake.receive(request, async ({ arrival, body, hold }) => {
     const read = deps.readRequest(body, arrival)
     hold(read.bytes)
@@ -43,16 +44,14 @@ const collect = async (deps: CollectDeps, request: FastifyRequest, reply: Fastif
     const { duplicates, refused } = await deps.committer.submit({ createdMs, bytes: read.bytes, units: [unit] })
     const rejects = [...read.rejects, ...refused].sort((a, b) => a.index - b.index)
     if (!read.isBatch && rejects[0]) throw new AppError(rejects[0].code, rejects[0].message)
-    return answer(reply, read.rows.length - refused.length, duplicates[0] === true, rejects)
+    return answerText(read.rows.length - refused.length, duplicates[0] === true, rejects)
   })
-  return answered ?? answer(reply, 0, false, [])
+  return reply.header('content-type', 'application/json; charset=utf-8').send(answered ?? answerText(0, false, []))
 }
 
-const answer = (reply: FastifyReply, events: number, duplicate: boolean, rejects: readonly Reject[]): FastifyReply => {
+const answerText = (events: number, duplicate: boolean, rejects: readonly Reject[]): string => {
   const rejected = JSON.stringify(rejects.map(({ index, code, message }) => ({ index, code, message })))
-  return reply
-    .header('content-type', 'application/json; charset=utf-8')
-    .send(`{"status":"success","events_processed":${events},"duplicate":${duplicate},"rejected":${rejected}}`)
+  return `{"status":"success","events_processed":${events},"duplicate":${duplicate},"rejected":${rejected}}`
 }
 
 /** Scoped by site, visitor and session: no visitor can claim another's key. */

@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto'
+import { createHash, createHmac, createSecretKey } from 'node:crypto'
 import type { Secret } from '../secret.ts'
 
 /** HMAC-SHA-256 under the client's HASH_KEY: the same on all its nodes, worthless to anybody else. */
@@ -10,8 +10,9 @@ export type KeyedHash = {
 }
 
 export const createKeyedHash = (hashKey: Secret): KeyedHash => {
+  const key = createSecretKey(hashKey.reveal(), 'utf8')
   const text = (purpose: string, value: string): string =>
-    createHmac('sha256', hashKey.reveal()).update(`${purpose}\0${value}`).digest('hex').slice(0, 32)
+    createHmac('sha256', key).update(`${purpose}\0${value}`).digest('hex').slice(0, 32)
   return { text, uuid: (purpose, value) => uuidOf(text(purpose, value)) }
 }
 

@@ -80,8 +80,18 @@ export const createPrivacy = (config: Config, keyedHash: KeyedHash): Privacy => 
     return typeof sent === 'object' ? redactedText : hide(String(sent))
   }
 
+  /** Keys come again and again: what becomes of them is looked up. */
+  const storedKeys = new Map<string, string>()
+  const storedKey = (key: string): string => {
+    const known = storedKeys.get(key)
+    if (known !== undefined) return known
+    const stored = mayBePrivate(key) ? hideValues(key, hide) : key
+    if (key.length <= storedKeyCharsMax && storedKeys.size < storedKeysMax) storedKeys.set(key, stored)
+    return stored
+  }
+
   const rewriteOf = (nesting: number, mended: (text: string) => string): Rewrite => ({
-    key: (key) => mended(mayBePrivate(key) ? hideValues(key, hide) : key),
+    key: (key) => mended(storedKey(key)),
     value: byKey,
     text: (sent) => redactText(mended(sent), nesting),
     number: (sent) => (sent > 1e14 && isCard(String(sent), true) ? hide(String(sent)) : sent),
@@ -96,6 +106,9 @@ export const createPrivacy = (config: Config, keyedHash: KeyedHash): Privacy => 
     declines: ({ dnt, gpc }) => (config.RESPECT_DNT && dnt === '1') || (config.RESPECT_GPC && gpc === '1'),
   }
 }
+
+const storedKeysMax = 5_000
+const storedKeyCharsMax = 100
 
 /** Ids of people: an e-mail address or a telephone number among them is hashed, so that identity still works. */
 const identityKeys = new Set([

@@ -59,6 +59,7 @@ const runTogether =
 const levels: readonly PrivacyLevel[] = ['standard', 'gdpr', 'hipaa']
 /** Answers that are kept: senders may use any key, so the cache needs an end. */
 const cachedKeysMax = 5_000
+const cachedKeyCharsMax = 100
 
 /** Answers whether the value of a key is private at this level; `extraKeys` compare by their words, too. */
 export const createPrivateKeys = (level: PrivacyLevel, extraKeys: readonly string[]): ((key: string) => boolean) => {
@@ -81,7 +82,7 @@ export const createPrivateKeys = (level: PrivacyLevel, extraKeys: readonly strin
     const before = known.get(key)
     if (before !== undefined) return before
     const answer = judge(key)
-    if (known.size < cachedKeysMax) known.set(key, answer)
+    if (known.size < cachedKeysMax && key.length <= cachedKeyCharsMax) known.set(key, answer)
     return answer
   }
 }

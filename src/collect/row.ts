@@ -84,9 +84,13 @@ export const happenedAt = (timestamp: Json | undefined, sentAt: Json | undefined
   const happened = instantOf(timestamp)
   if (happened === undefined) return isoOf(createdMs)
   const sent = instantOf(sentAt)
-  if (sent === undefined) return isoOf(happened)
+  if (sent === undefined)
+    return typeof timestamp === 'string' && canonical.test(timestamp) ? timestamp : isoOf(happened)
   return isoOf(instantOf(happened + createdMs - sent) ?? happened)
 }
+
+/** What `toISOString` writes. */
+const canonical = /^\d{4}-\d\d-\d\dT(?!24)\d\d:\d\d:\d\d\.\d{3}Z$/
 
 export const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
