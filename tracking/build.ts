@@ -86,6 +86,11 @@ const buildModule = async (): Promise<void> => {
   const entryPoints = [path.join(here, 'pixel/module.ts')]
   const result = await build({ ...options, entryPoints, format: 'esm' })
   write(path.join(beside, 'module/evothesis.js'), result.outputFiles?.[0]?.contents ?? new Uint8Array())
+  const description = {
+    ...{ name: 'evothesis-pixel', version: pixelVersion, license: 'MIT', type: 'module' },
+    exports: { '.': { types: './evothesis.d.ts', default: './evothesis.js' } },
+  }
+  write(path.join(beside, 'module/package.json'), JSON.stringify(description, undefined, 2))
   const types = readFileSync(path.join(here, 'pixel/types.ts'), 'utf8')
   write(path.join(beside, 'module/evothesis.d.ts'), `${types}\n${moduleTypes}`)
 }
