@@ -31,7 +31,7 @@ export type Arrival = {
 /** What the children of an envelope inherit, already rewritten; `texts` are the same as JSON, ready to be appended. */
 export type Inherited = {
   fields: JsonObject
-  texts: Map<string, string>
+  texts: readonly { key: string; text: string }[]
   sentAt: Json | undefined
   isEnvelope: boolean
 }
@@ -41,7 +41,7 @@ export const inheritedKeys = [
   ...['url', 'path', 'page', 'attribution'],
 ] as const
 
-export const nothingInherited: Inherited = { fields: {}, texts: new Map(), sentAt: undefined, isEnvelope: false }
+export const nothingInherited: Inherited = { fields: {}, texts: [], sentAt: undefined, isEnvelope: false }
 
 export type EventReader = {
   /** The row of a parsed event, or why there is none. The event is rewritten in place. */
@@ -95,12 +95,19 @@ export const createEventReader = (options: EventReaderOptions): EventReader => {
       return { code: 'event_invalid', message: 'A batch cannot hold another batch.' }
     if (tooDeep) return { code: 'event_too_deep', message: `The event is nested deeper than ${depthMax} levels.` }
 
-    const { sessionId, visitorId, userId } = fields
     const page = options.lastPages.pageOf(fields, eventType, inherited.isEnvelope)
     const columns = {
-      ...{ eventId: eventIdOf(fields.eventId), eventType, sessionId, visitorId, userId, siteId: site.id, ...page },
+      eventId: eventIdOf(fields.eventId),
+      eventType,
+      sessionId: fields.sessionId,
+      visitorId: fields.visitorId,
+      userId: fields.userId,
+      siteId: site.id,
       timestamp: happenedAt(event.timestamp, event.sentAt ?? inherited.sentAt, arrival.createdMs),
-      ...{ userAgent: arrival.userAgent, address: arrival.address },
+      url: page.url,
+      path: page.path,
+      userAgent: arrival.userAgent,
+      address: arrival.address,
     }
     if (arrival.bot === 'mark') event.bot ??= true
     return makeRow(index, columns, rawText(event, inherited, marked), { createdMs: arrival.createdMs, eventBytesMax })
@@ -111,19 +118,26 @@ export const createEventReader = (options: EventReaderOptions): EventReader => {
 export type Fields = Record<'eventId' | 'sessionId' | 'visitorId' | 'userId' | 'siteId' | 'url' | 'path', string | null>
 
 const readFields = (event: JsonObject, inherited: JsonObject): Fields | Refusal => {
-  const ids: Partial<Fields> = {}
-  for (const key of ['eventId', 'sessionId', 'visitorId', 'userId', 'siteId'] as const) {
-    const id = idOf(event[key] ?? inherited[key])
-    if (id === undefined)
-      return { code: 'event_invalid', message: `${key} must be text of at most ${idCharsMax} characters.` }
-    ids[key] = id
-  }
+  const eventId = idOf(event.eventId)
+  if (eventId === undefined) return notText('eventId')
+  const sessionId = idOf(event.sessionId ?? inherited.sessionId)
+  if (sessionId === undefined) return notText('sessionId')
+  const visitorId = idOf(event.visitorId ?? inherited.visitorId)
+  if (visitorId === undefined) return notText('visitorId')
+  const userId = idOf(event.userId ?? inherited.userId)
+  if (userId === undefined) return notText('userId')
+  const siteId = idOf(event.siteId ?? inherited.siteId)
+  if (siteId === undefined) return notText('siteId')
   const url = textOf(event.url ?? pageField(event, 'url') ?? inherited.url ?? pageField(inherited, 'url'))
   if (url === undefined) return { code: 'event_invalid', message: 'url must be text.' }
   const path = textOf(event.path ?? pageField(event, 'path') ?? inherited.path ?? pageField(inherited, 'path'))
   if (path === undefined) return { code: 'event_invalid', message: 'path must be text.' }
-  return { ...(ids as Fields), url, path: path ?? pathOf(url) }
+  return { eventId, sessionId, visitorId, userId, siteId, url, path: path ?? pathOf(url) }
 }
+
+const notText = (key: string): Refusal => ({
+  ...{ code: 'event_invalid', message: `${key} must be text of at most ${idCharsMax} characters.` },
+})
 
 const pageField = (event: JsonObject, key: 'url' | 'path'): Json | undefined => {
   const page = event.page
@@ -133,11 +147,13 @@ const pageField = (event: JsonObject, key: 'url' | 'path'): Json | undefined => 
 
 /** The event as sent, with what it inherits appended: one line, complete in itself. */
 const rawText = (event: JsonObject, inherited: Inherited, marked: boolean): string => {
-  for (const key of inherited.texts.keys())
-    if (event[key] === null) return writeJson({ ...event, ...missing(event, inherited.fields) }, marked)
-  const own = writeJson(event, marked)
   let appended = ''
-  for (const [key, text] of inherited.texts) if (event[key] === undefined) appended += text
+  for (const { key, text } of inherited.texts) {
+    const own = event[key]
+    if (own === null) return writeJson({ ...event, ...missing(event, inherited.fields) }, marked)
+    if (own === undefined) appended += text
+  }
+  const own = writeJson(event, marked)
   return appended === '' ? own : `${own.slice(0, -1)}${appended}}`
 }
 

@@ -17,11 +17,8 @@ export const createKeyedHash = (hashKey: Secret): KeyedHash => {
 }
 
 /** SHA-256 of texts, cut to 128 bits, in the form of a uuid. */
-export const digestOf = (texts: readonly string[]): string => {
-  const hash = createHash('sha256')
-  for (const text of texts) hash.update(text).update('\n')
-  return uuidOf(hash.digest('hex').slice(0, 32))
-}
+export const digestOf = (texts: readonly string[]): string =>
+  uuidOf(createHash('sha256').update(texts.join('\n')).digest('hex').slice(0, 32))
 
 const uuidOf = (hex: string): string =>
   `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`

@@ -64,7 +64,8 @@ export const createRequestReader =
       scope: scopeOf(envelope ? inherited.fields : value, arrival, options.siteNames),
       batchId: isObject(value) ? batchIdOf(value) : undefined,
       // Read after the events, so it is over what is stored: rewritten in place.
-      digest: () => digestOf([...inherited.texts.values(), ...events.map((event) => digestText(event, marked))]),
+      digest: () =>
+        digestOf([...inherited.texts.map(({ text }) => text), ...events.map((event) => digestText(event, marked))]),
     }
   }
 
@@ -105,7 +106,7 @@ const inheritedOf = (envelope: JsonObject, rewrite: Rewrite, marked: boolean): I
   }
   const { value } = rewriteTree(sent, rewrite, depthMax)
   const fields = value as JsonObject
-  const texts = new Map(Object.entries(fields).map(([key, one]) => [key, `,"${key}":${writeJson(one, marked)}`]))
+  const texts = Object.entries(fields).map(([key, one]) => ({ key, text: `,"${key}":${writeJson(one, marked)}` }))
   return { fields, texts, sentAt: envelope.sentAt, isEnvelope: true }
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { v5 as uuidV5 } from 'uuid'
 import { pageviewEventTypes } from '../types.ts'
-import { copyLine, csvLineBytes } from './copy-line.ts'
+import { copyField, csvLineBytes } from './copy-line.ts'
 import type { RejectCode, Row } from './group.ts'
 import { type Json, type JsonObject, markedDigits } from './json.ts'
 import { eventTypeCharsMax, idCharsMax, rowBytesMax } from './limits.ts'
@@ -37,13 +37,14 @@ export const makeRow = (
   const bytes = Buffer.byteLength(raw)
   if (bytes > limits.eventBytesMax)
     return { code: 'event_too_large', message: `The event is larger than ${limits.eventBytesMax} bytes.` }
-  const { eventId, eventType, sessionId, visitorId, userId, siteId, timestamp, url, path, userAgent, address } = columns
-  const line = copyLine([
-    ...[eventId, eventType, sessionId, visitorId, userId, siteId, timestamp, url, path, userAgent, address],
-    ...[raw, isoOf(limits.createdMs)],
-  ])
+  const line =
+    `${columns.eventId}\t${copyField(columns.eventType)}\t${copyField(columns.sessionId)}\t${copyField(columns.visitorId)}\t` +
+    `${copyField(columns.userId)}\t${copyField(columns.siteId)}\t${columns.timestamp}\t${copyField(columns.url)}\t` +
+    `${copyField(columns.path)}\t${copyField(columns.userAgent)}\t${copyField(columns.address)}\t${copyField(raw)}\t` +
+    isoOf(limits.createdMs)
   if (line.length * 3 > rowBytesMax && csvLineBytes(line) > rowBytesMax)
     return { code: 'event_too_large', message: `The event's row is larger than ${rowBytesMax} bytes.` }
+  const { siteId, eventType } = columns
   return { index, siteId: siteId ?? '', pageview: pageviewEventTypes.includes(eventType), bytes, line }
 }
 

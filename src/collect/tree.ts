@@ -64,7 +64,9 @@ export const rewriteTree = (
 export const withTextLimit = (rewrite: Rewrite, charsMax: number): Rewrite => {
   let chars = 0
   return {
-    ...rewrite,
+    key: rewrite.key,
+    value: rewrite.value,
+    number: rewrite.number,
     text(text, key) {
       chars += text.length
       return chars > charsMax ? unreadText : rewrite.text(text, key)
