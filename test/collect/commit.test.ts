@@ -94,6 +94,31 @@ t.test('while a group is being committed, new requests gather into one', async (
   t.equal(batches.length, 1)
 })
 
+t.test('when the queue is full, senders are told at once, nothing accepted is lost, and it recovers', async (t) => {
+  const server = await createServer(db, { commitMsMax: 60_000 })
+  t.teardown(() => server.close())
+  const openGate = await holdGate()
+  const first = post(server, { eventType: 'held', of: 'crowd' })
+  await until('the first COPY to be held', async () => (await waitingCopies()).length === 1)
+  const pad = 'x'.repeat(25_000)
+  const large = { events: Array.from({ length: 40 }, () => ({ eventType: 'crowd', pad })) }
+  const taken: ReturnType<typeof post>[] = []
+  let refused: Awaited<ReturnType<typeof post>> | undefined
+  while (!refused && taken.length < 200) {
+    const answer = post(server, large)
+    const queued = () => server.collector.health().queue.requests > taken.length
+    refused = await Promise.race([answer, until('it to be queued', queued).then(() => undefined)])
+    if (!refused) taken.push(answer)
+  }
+  t.match(refused, { status: 503, body: { code: 'buffer_full' }, headers: { 'retry-after': /^\d+$/ } })
+  t.ok(taken.length > 20 && taken.length < 100, `${taken.length} requests of 1 MB were taken`)
+  await openGate()
+  for (const answer of [first, ...taken]) t.equal((await answer).status, 200)
+  t.equal((await eventsOf(db, 'crowd')).length, taken.length * 40)
+  t.equal(server.collector.health().queue.bytes, 0)
+  t.equal((await post(server, large)).status, 200)
+})
+
 t.test(
   'two collectors that commit out of order lose nothing: the later batch is visible first, both stay',
   async (t) => {

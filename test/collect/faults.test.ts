@@ -12,6 +12,7 @@ import { until } from './until.ts'
 const database = await createTestDatabase()
 const address = new URL(database.url)
 const proxy = await createTcpProxy({ host: address.hostname, port: Number(address.port) })
+t.setTimeout(300_000)
 t.teardown(async () => {
   await proxy.close()
   await database.close()
@@ -25,7 +26,8 @@ const throughProxy = (): Db =>
 
 const serve = async (test: { teardown(work: () => unknown): void }, options: ServerOptions = {}): Promise<Server> => {
   const db = throughProxy()
-  const server = await createServer(db, { commitMsMax: 500, ...options })
+  const env = { RATE_LIMIT_COLLECT: '0', ...options.env }
+  const server = await createServer(db, { commitMsMax: 500, ...options, env })
   test.teardown(async () => {
     proxy.mend()
     await server.close()
@@ -59,6 +61,31 @@ t.test(
     t.same(await storedNumbers('outage'), upTo(20))
     t.same((await server.app.inject({ url: '/health' })).json(), { status: 'healthy' })
     t.match((await send(server, 'outage', [7]))[0], { body: { duplicate: true } }, 'its spooled receipt counts')
+  },
+)
+
+const outageSeconds = process.env.STORM === '1' ? 60 : 3
+t.test(
+  `a database that is stopped for ${outageSeconds} s under load costs nobody an event`,
+  { timeout: 300_000 },
+  async (t) => {
+    const server = await serve(t)
+    let ended = false
+    let count = 0
+    const sender = async () => {
+      while (!ended) if ((await send(server, 'stopped', [count++]))[0]?.status !== 200) t.fail('an event was refused')
+    }
+    const senders = Array.from({ length: 5 }, sender)
+    await until('some answers', () => count > 50)
+    proxy.cut()
+    await systemClock.sleep(outageSeconds * 1000)
+    t.equal(server.collector.health().status, 'degraded')
+    proxy.mend()
+    await healthy(server)
+    ended = true
+    await Promise.all(senders)
+    t.same(await storedNumbers('stopped'), upTo(count))
+    t.comment(`${count} requests, one event each`)
   },
 )
 
