@@ -242,6 +242,11 @@ export const settings = {
     integer(1, 87600),
     'Rows stay this long after they were delivered everywhere.',
   ),
+  DISK_LOW_PERCENT: retention(
+    '5',
+    integer(0, 50),
+    'Below this share of free disk, rows that a backup bucket has may leave although the client waits; 0 turns it off.',
+  ),
   EXPORT_RETENTION_DAYS: retention(
     undefined,
     integer(1, 36500),

@@ -7,7 +7,7 @@ import { sha256OfText } from '../storage/sha256.ts'
 import { type Identity, refuseOtherClient } from './heads.ts'
 
 export type Adopted = { manifests: number; events: number; epoch: string }
-type Found = { key: string; text: string; sha256: string; manifest: Manifest }
+type Found = { key: string; text: string; sha256: string; manifest: Manifest; places: Destination[] }
 
 /**
  * Takes over what this node delivered in an earlier life of its database: imports the manifests that the destinations
@@ -20,7 +20,12 @@ export const adopt = async (db: Db, destinations: readonly Destination[], identi
   for (const destination of [...destinations].sort(backupFirst))
     for await (const { key } of destination.list(manifestsPrefix)) {
       const name = parseManifestKey(key)
-      if (!name || name.node !== identity.nodeId || found.has(key)) continue
+      if (!name || name.node !== identity.nodeId) continue
+      const same = found.get(key)
+      if (same) {
+        same.places.push(destination)
+        continue
+      }
       if (found.size === 0) await refuseOtherClient(destination, key, identity.clientId)
       found.set(key, await readManifest(destination, key))
     }
@@ -51,7 +56,7 @@ const readManifest = async (destination: Destination, key: string): Promise<Foun
   const stream = await destination.read(key)
   if (!stream) throw new AppError('verify_failed', `${key} was listed by ${destination.identity}, but is not there.`)
   const text = await readText(stream)
-  return { key, text, sha256: sha256OfText(text), manifest: parseManifest(text, key) }
+  return { key, text, sha256: sha256OfText(text), manifest: parseManifest(text, key), places: [destination] }
 }
 
 const selectKnownKeys = async (tx: Tx, keys: readonly string[]): Promise<Set<string>> => {
@@ -65,7 +70,7 @@ const selectKnownKeys = async (tx: Tx, keys: readonly string[]): Promise<Set<str
 const selectEpoch = async (tx: Tx): Promise<string> =>
   (await tx.query<{ epoch: string }>('select epoch from epochs where is_current'))[0]?.epoch ?? ''
 
-const insertAdopted = async (tx: Tx, { key, text, sha256, manifest: m }: Found): Promise<void> => {
+const insertAdopted = async (tx: Tx, { key, text, sha256, manifest: m, places }: Found): Promise<void> => {
   await tx.execute(
     'insert into epochs (epoch, started_at, is_current) values ($1::text, $2::timestamptz, false) on conflict do nothing',
     [m.epoch, m.created_at],
@@ -93,6 +98,28 @@ const insertAdopted = async (tx: Tx, { key, text, sha256, manifest: m }: Found):
      from jsonb_to_recordset($2::jsonb) as u(quarter timestamptz, site text, events bigint, pageviews bigint, erased bigint)
      on conflict (part_id, quarter, site_id) do update set erased = excluded.erased`,
     [row?.part_id, JSON.stringify(m.usage)],
+  )
+  await tx.execute(
+    `insert into export_objects (part_id, revision, format, hour, compression, key, rows, bytes, sha256)
+     select $1::bigint, $2::int, format, (substring(key from 'dt=([0-9-]+)') || ' ' || substring(key from 'hr=([0-9]+)')
+              || ':00+00')::timestamptz, compression, key, rows, bytes, sha256
+     from jsonb_to_recordset($3::jsonb) as o(format text, compression text, key text, rows bigint, bytes bigint, sha256 text)
+     on conflict do nothing`,
+    [row?.part_id, m.revision, JSON.stringify(m.objects)],
+  )
+  // They were verified by the life before this one; a file that is needed from there is checked by its SHA-256.
+  await tx.execute(
+    `insert into deliveries (part_id, revision, object_id, destination, identity, state, evidence, verified_at)
+     select $1::bigint, $2::int, o.object_id, d.destination, d.identity, 'verified', '{"method": "adopted"}', now()
+     from jsonb_to_recordset($3::jsonb) as d(destination text, identity text),
+          (select object_id from export_objects where part_id = $1::bigint and revision = $2::int
+           union all select null) as o
+     on conflict do nothing`,
+    [
+      row?.part_id,
+      m.revision,
+      JSON.stringify(places.map((place) => ({ destination: place.name, identity: place.identity }))),
+    ],
   )
 }
 

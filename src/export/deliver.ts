@@ -7,8 +7,9 @@ import type { Log } from '../log.ts'
 import { backoffMs } from '../retry.ts'
 import { classifyFault, type Destination, type Fault, type LocalFile } from '../storage/destination.ts'
 import { type Delivery, markFailed, markVerified, selectDeliveries } from './deliveries.ts'
-import { type EncodeContext, ensureStaged, partFolder, stagedFile } from './encode-part.ts'
+import { type EncodeContext, ensureStaged } from './encode-part.ts'
 import type { Part, PartObject } from './parts.ts'
+import { partFolder, stagedFile } from './staging.ts'
 
 export type DeliverContext = { db: Db; clock: Clock; log: Log; encode: EncodeContext }
 

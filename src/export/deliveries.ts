@@ -66,12 +66,20 @@ export const selectWaiting = async (
      order by destination, part_id, object_id nulls last`,
   )
 
-/** Parts whose files on the local disk nobody needs any more. */
-export const selectDelivered = async (db: Queryable, partIds: readonly number[]): Promise<number[]> => {
+/**
+ * Of these parts, those whose files on the local disk nobody waits for: every destination has them, or one has them and the
+ * others are parked, which may take weeks; their files are made again, or brought back, when they can be delivered.
+ */
+export const selectUnneededFiles = async (db: Queryable, partIds: readonly number[]): Promise<number[]> => {
   const rows = await db.query<{ id: number }>(
-    `select id from unnest($1::bigint[]) as id
-     where not exists (select from deliveries d where d.part_id = id and d.state in ('pending', 'parked'))
-       and not exists (select from export_parts p where p.part_id = id and p.manifest is null)`,
+    `with parked as (select distinct destination from deliveries where state = 'parked')
+     select id from unnest($1::bigint[]) as id
+     where not exists (select from export_parts p where p.part_id = id and p.manifest is null)
+       and not exists (select from deliveries d
+                       where d.part_id = id and d.state in ('pending', 'parked')
+                         and (d.destination not in (select destination from parked)
+                              or not exists (select from deliveries v
+                                             where v.part_id = id and v.object_id is null and v.state = 'verified')))`,
     [partIds],
   )
   return rows.map((row) => row.id)

@@ -1,12 +1,24 @@
-import { mkdir, rm, stat } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { Db, Session } from '../db.ts'
 import { AppError } from '../errors.ts'
+import type { Destination } from '../storage/destination.ts'
 import { manifestKey, objectKey } from '../storage/keys.ts'
 import { type Manifest, microsecondText, renderManifest } from '../storage/manifest.ts'
+import { producerVersion } from '../types.ts'
 import { copyOut, type StagedHour, selectOccurred } from './copy-out.ts'
 import type { Encoder } from './encoder.ts'
-import { insertEncoded, type Part, type PartObject, selectObjects, selectPrevious, selectUsage } from './parts.ts'
+import {
+  insertEncoded,
+  isBuffered,
+  type Part,
+  type PartObject,
+  selectObjects,
+  selectPrevious,
+  selectUsage,
+  selectVerifiedIn,
+} from './parts.ts'
+import { fetchObject, isStaged, partFolder, stagedFile } from './staging.ts'
 
 export type EncodeContext = {
   db: Db
@@ -14,17 +26,12 @@ export type EncodeContext = {
   clientId: string
   nodeId: string
   stagingFolder: string
+  destinations: readonly Destination[]
   memoryMb: number
   threads: number
   /** Runs one piece of staging work at a time: the encoder takes one job, and a part's folder has one writer. */
   oneAtATime<T>(work: () => Promise<T>): Promise<T>
 }
-
-export const partFolder = (stagingFolder: string, partId: number): string => path.join(stagingFolder, `part-${partId}`)
-
-/** The staged file of an object. */
-export const stagedFile = (stagingFolder: string, partId: number, object: Pick<PartObject, 'key'>): string =>
-  path.join(partFolder(stagingFolder, partId), object.key.replaceAll('/', '_'))
 
 /**
  * Encodes a claimed part: copies its rows out, checks their number against the ledger before anything is encoded, writes
@@ -47,31 +54,31 @@ const encodeOnce = async (context: EncodeContext, session: Session, part: Part):
 }
 
 /**
- * Makes sure that a part's files are on the local disk, encoding them again where they are gone: the same part gives the
- * same bytes. Throws `export_encode_failed` when it does not, for what is delivered must be what the manifest says.
+ * Makes sure that a part's files are on the local disk. Files that are gone are encoded again, while the rows are in the
+ * buffer and this is the version that made them: the same part gives the same bytes. Otherwise they are brought back from
+ * a destination that has verified them. Throws `export_encode_failed`; what is delivered is always what the manifest says.
  */
 export const ensureStaged = (context: EncodeContext, session: Session, part: Part): Promise<PartObject[]> =>
   context.oneAtATime(() => ensureOnce(context, session, part))
 
 const ensureOnce = async (context: EncodeContext, session: Session, part: Part): Promise<PartObject[]> => {
+  const { stagingFolder: staging } = context
   const objects = await selectObjects(session, part.partId)
-  const present = await Promise.all(
-    objects.map(async (object) => {
-      const size = await stat(stagedFile(context.stagingFolder, part.partId, object)).then(
-        (found) => found.size,
-        () => -1,
-      )
-      return size === object.bytes
-    }),
-  )
-  if (present.every(Boolean)) return objects
-  const again = await encodeHours(context, part, await stageRows(context, session, part))
-  const differs = objects.find((object) => again.find((made) => made.key === object.key)?.sha256 !== object.sha256)
-  if (differs)
-    throw new AppError(
-      'export_encode_failed',
-      `${differs.key} could not be made again with the same bytes (part by ${part.producer}).`,
+  const present = await Promise.all(objects.map((object) => isStaged(staging, part.partId, object)))
+  const gone = objects.filter((_, i) => !present[i])
+  if (gone.length === 0) return objects
+  if (part.producer === producerVersion && (await isBuffered(session, part))) {
+    const again = await encodeHours(context, part, await stageRows(context, session, part))
+    const differs = objects.find((object) => again.find((made) => made.key === object.key)?.sha256 !== object.sha256)
+    if (!differs) return objects
+  }
+  for (const object of gone) {
+    const verified = await selectVerifiedIn(session, object.objectId)
+    const sources = context.destinations.filter((one) =>
+      verified.some(({ destination, identity }) => one.name === destination && one.identity === identity),
     )
+    await fetchObject(sources, staging, part.partId, object)
+  }
   return objects
 }
 

@@ -12,21 +12,28 @@ export type Encoder = {
 }
 
 const encodeMsMax = 30 * 60_000
+/** What of the encoder's complaints goes into an error, in characters. */
+const lastWordsMax = 2_000
 /** The child is this file's neighbour, as source or as built. */
 const childFile = fileURLToPath(new URL(`./encoder-child${path.extname(import.meta.url)}`, import.meta.url))
 
 /** Starts the encoder's process at the first job and ends it with `close`, so that its memory is there only in a run. */
 export const createEncoder = (): Encoder => {
   let child: ChildProcess | undefined
+  let lastWords = ''
 
   const start = (): ChildProcess => {
     const started = fork(childFile, [], {
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       // glibc's per-thread arenas would double what DuckDB keeps.
       env: childEnvironment({ MALLOC_ARENA_MAX: '2' }),
     })
     started.once('exit', () => {
       if (child === started) child = undefined
+    })
+    lastWords = ''
+    started.stderr?.on('data', (chunk: Buffer) => {
+      lastWords = (lastWords + chunk.toString()).slice(-lastWordsMax)
     })
     child = started
     return started
@@ -42,7 +49,8 @@ export const createEncoder = (): Encoder => {
           if (child === running) child = undefined
           reject(new AppError('export_encode_failed', `Encoding ${path.basename(job.input)} failed: ${what}`))
         }
-        const onExit = (code: number | null, signal: string | null) => fail(`the encoder ended (${code ?? signal})`)
+        const onExit = (code: number | null, signal: string | null) =>
+          fail(`the encoder ended (${code ?? signal}). ${lastWords.trim()}`)
         const onError = (error: Error) => fail(error.message)
         const onMessage = (answer: EncodeAnswer) => {
           if ('error' in answer) return fail(answer.error)

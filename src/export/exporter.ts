@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import type { Clock } from '../clock.ts'
 import type { Db, Session } from '../db.ts'
 import { AppError } from '../errors.ts'
@@ -8,17 +8,19 @@ import type { Destination } from '../storage/destination.ts'
 import { producerVersion, schemaVersion } from '../types.ts'
 import { claimPart, type PartTerms } from './claim.ts'
 import { type DeliverContext, deliverPart, refusePart } from './deliver.ts'
-import { makeDue, selectDelivered, selectOutcome } from './deliveries.ts'
-import { type EncodeContext, encodePart, partFolder } from './encode-part.ts'
+import { makeDue, selectOutcome, selectUnneededFiles } from './deliveries.ts'
+import { type EncodeContext, encodePart } from './encode-part.ts'
 import { createEncoder } from './encoder.ts'
 import { createGate } from './gate.ts'
 import { checkHeads } from './heads.ts'
 import { selectBacklog, selectNextUndelivered, selectUnencoded } from './parts.ts'
+import { dropStaged, stagedParts } from './staging.ts'
 
 export type ExporterOptions = {
   clientId: string
   nodeId: string
   stagingFolder: string
+  stagingBytesMax: number
   formats: PartTerms['formats']
   compression: PartTerms['compression']
   partRowsMax: number
@@ -94,6 +96,7 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
         clientId: options.clientId,
         nodeId: options.nodeId,
         stagingFolder: options.stagingFolder,
+        destinations,
         memoryMb: options.encodeMemoryMb,
         threads: options.encodeThreads,
         oneAtATime: createSerial(),
@@ -112,6 +115,15 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
 
       let heads = await checkHeads(deps)
 
+      const dropUnneeded = async (): Promise<number> => {
+        const staged = await stagedParts(options.stagingFolder)
+        for (const partId of await selectUnneededFiles(db, [...staged.keys()])) {
+          await dropStaged(options.stagingFolder, partId)
+          staged.delete(partId)
+        }
+        return [...staged.values()].reduce((sum, bytes) => sum + bytes, 0)
+      }
+
       const encodeAll = async (): Promise<{ events: number; held: string | null }> => {
         let events = 0
         try {
@@ -126,6 +138,8 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
               report()
               encoded.open()
             }
+            // Files that cannot be delivered now must not fill the disk; the events are safe in the buffer.
+            if ((await dropUnneeded()) > options.stagingBytesMax) return { events, held: 'the staging folder is full' }
             heads = await checkHeads(deps)
             if (heads.held !== null) return { events, held: heads.held }
             const terms = termsOf(deps)
@@ -166,8 +180,7 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
         if (made.status === 'rejected') throw made.reason
         for (const one of delivered) if (one.status === 'rejected') throw one.reason
         const partIds = [...touched]
-        for (const partId of await selectDelivered(db, partIds))
-          await rm(partFolder(options.stagingFolder, partId), { recursive: true, force: true })
+        await dropUnneeded()
         return { parts: progress.parts, ...made.value, destinations: await selectOutcome(db, partIds) }
       } finally {
         current = undefined

@@ -86,6 +86,26 @@ export const selectObjects = (db: Queryable, partId: number): Promise<PartObject
     [partId],
   )
 
+/** True while all rows of a part are in the buffer: its ledger rows leave together with them. */
+export const isBuffered = async (db: Queryable, part: Part): Promise<boolean> => {
+  const [row] = await db.query<{ batches: number }>(
+    'select count(*) as batches from batches where part_id = $1::bigint',
+    [part.partId],
+  )
+  return row?.batches === part.batches.count
+}
+
+/** Where an object was verified, now or before a replay asked for it again. */
+export const selectVerifiedIn = (
+  db: Queryable,
+  objectId: number,
+): Promise<{ destination: DestinationName; identity: string }[]> =>
+  db.query(
+    `select destination, identity from deliveries where object_id = $1::bigint and verified_at is not null
+     order by destination`,
+    [objectId],
+  )
+
 /** Hours of arrival a part may hold rows of, from its batches' ranges; in milliseconds, oldest first. */
 export const selectHours = async (db: Queryable, partId: number): Promise<number[]> => {
   const rows = await db.query<{ hour: number }>(

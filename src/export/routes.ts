@@ -7,6 +7,7 @@ import { type App, requireAdmin } from '../http.ts'
 import type { Destination } from '../storage/destination.ts'
 import type { Adopted } from './adopt.ts'
 import type { Exporter } from './exporter.ts'
+import { selectHolder } from './retention.ts'
 import { selectStatus } from './status.ts'
 
 type Deps = {
@@ -42,7 +43,7 @@ export const exportRoutes = (app: App, deps: Deps): void => {
     ...(await selectStatus(db, destinations, clock.now())),
     running: exporter.progress() ?? null,
     next_run_at: deps.nextRun()?.toISOString() ?? null,
-    retention: { buffer_hours: config.BUFFER_RETENTION_HOURS },
+    retention: { buffer_hours: config.BUFFER_RETENTION_HOURS, ...(await selectHolder(db)) },
   }))
 
   app.get('/export/config', { onRequest }, async () => ({

@@ -2,6 +2,7 @@ import path from 'node:path'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import type { Db } from '../db.ts'
+import { diskOf } from '../disk.ts'
 import { isAppError, messageOf } from '../errors.ts'
 import type { App } from '../http.ts'
 import type { Log } from '../log.ts'
@@ -11,6 +12,7 @@ import { createDestinations } from '../storage/destinations.ts'
 import { adopt } from './adopt.ts'
 import { selectWaiting } from './deliveries.ts'
 import { createExporter, type Exporter } from './exporter.ts'
+import { releaseBuffer } from './retention.ts'
 import { exportRoutes } from './routes.ts'
 
 export type ExportService = {
@@ -27,6 +29,7 @@ export type ExportDeps = { db: Db; config: Config; clock: Clock; log: Log; admin
 
 /** Between two looks at the deliveries that may be tried again. */
 const retryLookMs = 5_000
+const retentionEveryMs = 10 * 60_000
 
 /** The exporter with its schedule, its retries and its routes, as the settings say. */
 export const createExportService = ({ db, config, clock, log, adminToken }: ExportDeps): ExportService => {
@@ -40,6 +43,7 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
       clientId: config.CLIENT_ID,
       nodeId: config.NODE_ID,
       stagingFolder: path.join(path.resolve(config.DATA_DIR), 'staging'),
+      stagingBytesMax: config.STAGING_BYTES_MAX,
       formats: config.EXPORT_FORMAT,
       compression: {
         parquet: config.PARQUET_COMPRESSION,
@@ -55,6 +59,7 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
   const ended = new AbortController()
   let schedule: ReturnType<typeof startSchedule> | undefined
   let retries: Promise<void> = Promise.resolve()
+  let retaining: Promise<void> = Promise.resolve()
 
   /** Resolves to false when another process holds the exporter's lock. */
   const runQuietly = async (why: string): Promise<boolean> => {
@@ -66,6 +71,31 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
       const busy = isAppError(error) && error.code === 'export_busy'
       log[busy ? 'info' : 'error']({ why, err: error }, `export run failed: ${messageOf(error)}`)
       return !busy
+    }
+  }
+
+  /** Lets verified rows leave the buffer. */
+  const release = async (): Promise<void> => {
+    try {
+      const { freePercent } = await diskOf(config.DATA_DIR)
+      const released = await releaseBuffer(
+        { db, clock, log },
+        {
+          keepMs: config.BUFFER_RETENTION_HOURS * 3_600_000,
+          diskIsLow: freePercent < config.DISK_LOW_PERCENT,
+          backupIsBucket: config.BACKUP_S3_BUCKET !== undefined,
+        },
+      )
+      if (released.parts > 0 || released.chunks > 0) log.info(released, 'rows left the buffer')
+    } catch (error) {
+      log.error({ err: error }, `retention failed: ${messageOf(error)}`)
+    }
+  }
+
+  const retentionLoop = async (): Promise<void> => {
+    while (!ended.signal.aborted) {
+      await release()
+      await clock.sleep(retentionEveryMs, ended.signal)
     }
   }
 
@@ -94,6 +124,7 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
         nextRun: () => schedule?.next(),
       }),
     start() {
+      retaining = retentionLoop()
       schedule = startSchedule(config.EXPORT_SCHEDULE, () => void runQuietly('schedule'))
       if (schedule.next() !== undefined) retries = retryLoop()
     },
@@ -102,6 +133,7 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
       schedule?.stop()
       await exporter.close()
       await retries
+      await retaining
       for (const destination of destinations) destination.close()
     },
   }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 
 /** Reads a stream to its end; its size in bytes and SHA-256 in hex. */
@@ -13,3 +14,6 @@ export const digestOf = async (stream: Readable): Promise<{ bytes: number; sha25
 }
 
 export const sha256OfText = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+export const digestOfFile = (file: string): Promise<{ bytes: number; sha256: string }> =>
+  digestOf(createReadStream(file, { highWaterMark: 1 << 18 }))

@@ -146,7 +146,9 @@ t.test('verification', async (t) => {
     await rm(path.join(folder, objectOf('json', 1)))
     t.match(await run(['verify', folder]), { code: 1, text: /missing object/ })
     const json = await run(['verify', folder, '--json'])
-    t.match(JSON.parse(json.text.slice(json.text.indexOf('{'))), { destinations: [{ problems: [{ kind: 'missing object' }] }] })
+    t.match(JSON.parse(json.text.slice(json.text.indexOf('{'))), {
+      destinations: [{ problems: [{ kind: 'missing object' }] }],
+    })
     t.match(await run(['verify', 'ftp://x/y']), { code: 2 })
     t.match(await run(['verify']), { code: 2 })
   })

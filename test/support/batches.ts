@@ -20,10 +20,10 @@ export type TestEvent = {
 const quarterMs = 15 * 60 * 1000
 
 /** Writes one batch as the collector does: ledger row, events, counts per site and quarter. */
-export const insertBatch = (db: Db, events: readonly TestEvent[]): Promise<number> =>
-  db.transaction((tx) => insertBatchIn(tx, events))
+export const insertBatch = (db: Db, events: readonly TestEvent[], storedAt?: string): Promise<number> =>
+  db.transaction((tx) => insertBatchIn(tx, events, storedAt))
 
-export const insertBatchIn = async (tx: Tx, events: readonly TestEvent[]): Promise<number> => {
+export const insertBatchIn = async (tx: Tx, events: readonly TestEvent[], storedAt?: string): Promise<number> => {
   const rows = events.map((event, n) => {
     const created = event.created_at ?? '2026-11-20T17:30:00.000000Z'
     return {
@@ -44,8 +44,9 @@ export const insertBatchIn = async (tx: Tx, events: readonly TestEvent[]): Promi
     }
   })
   const [batch] = await tx.query<{ batch_id: number }>(
-    `insert into batches (commit_key, events, bytes, created_min, created_max)
-     values (gen_random_uuid(), $1::int, $2::bigint, $3::timestamptz, $4::timestamptz) returning batch_id`,
+    `insert into batches (commit_key, events, bytes, created_min, created_max, stored_at)
+     values (gen_random_uuid(), $1::int, $2::bigint, $3::timestamptz, $4::timestamptz, coalesce($5::timestamptz, now()))
+     returning batch_id`,
     [
       rows.length,
       rows.reduce((sum, row) => sum + Buffer.byteLength(row.raw_event_data), 0),
@@ -54,6 +55,7 @@ export const insertBatchIn = async (tx: Tx, events: readonly TestEvent[]): Promi
         .map((row) => row.created_at)
         .sort()
         .at(-1) ?? null,
+      storedAt ?? null,
     ],
   )
   const batchId = batch?.batch_id ?? 0
