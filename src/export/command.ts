@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { z } from 'zod'
 import { type AdminClient, findAdminClient } from '../admin-client.ts'
 import { openBuffer } from '../buffer.ts'
 import { systemClock as clock } from '../clock.ts'
@@ -8,17 +9,21 @@ import { createLog } from '../log.ts'
 import { createProgress } from '../progress.ts'
 import type { RunProgress, RunReport } from './exporter.ts'
 import { renderAdopted, renderReport, renderStatus } from './render.ts'
+import { openReplay, type ReplayRange } from './replay.ts'
+import { replayQuery } from './routes.ts'
 import { createExportService, type ExportService } from './service.ts'
 import { type ExportStatus, selectStatus } from './status.ts'
 import { verifyCommand } from './verify-command.ts'
 
 export type Io = { config: () => Config; stdout: NodeJS.WritableStream; stderr: NodeJS.WriteStream }
 
-const help = `Usage: evothesis export <run|status|verify|adopt> [--json]
+const help = `Usage: evothesis export <run|status|verify|replay|adopt> [--json]
 
   run      Makes parts of all new events and delivers what waits, to both destinations.
   status   Shows what is delivered, what waits, and why.
   verify   Checks what was delivered from the files alone; see evothesis export verify --help.
+  replay   --from TIME --to TIME [--destination client|backup] [--format json|csv|parquet]
+           Delivers what arrived in that time again: same keys, same bytes, from the buffer or the other destination.
   adopt    Takes over the manifests that this node delivered in an earlier life of its database.
 
   --json   Prints the answer as JSON.
@@ -26,33 +31,30 @@ const help = `Usage: evothesis export <run|status|verify|adopt> [--json]
 Where a server runs on this DATA_DIR, it does the work; else this command does.
 Exit code: 0 all verified, 1 something failed or waits for somebody, 2 wrong usage.
 `
-const actions = ['run', 'status', 'adopt'] as const
+const actions = ['run', 'status', 'replay', 'adopt'] as const
+type Action = (typeof actions)[number]
 /** Between two looks at a server's progress. */
 const lookMs = 500
 
 /** `evothesis export …`. Resolves to the exit code. */
 export const exportCommand = async (args: string[], io: Io): Promise<number> => {
   if (args[0] === 'verify') return verifyCommand(args.slice(1), io, 'settings')
-  const { action, json } = readArgs(args)
+  const { action, json, range } = readArgs(args)
   if (action === 'help') {
     io.stdout.write(help)
     return 0
   }
   const config = io.config()
   const server = findAdminClient(config)
-  const answer = server ? await askServer(server, action, io) : await doHere(config, action, io)
+  const answer = server ? await askServer(server, action, io, range) : await doHere(config, action, io, range)
   io.stdout.write(json ? `${JSON.stringify(answer.value, null, 2)}\n` : answer.text)
   return answer.ok ? 0 : 1
 }
 
-const readArgs = (args: string[]): { action: (typeof actions)[number] | 'help'; json: boolean } => {
-  let parsed: { values: { json?: boolean; help?: boolean }; positionals: string[] }
+const readArgs = (args: string[]): { action: Action | 'help'; json: boolean; range?: ReplayRange } => {
+  let parsed: ReturnType<typeof parse>
   try {
-    parsed = parseArgs({
-      args,
-      allowPositionals: true,
-      options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
-    })
+    parsed = parse(args)
   } catch (error) {
     throw new AppError('usage_invalid', `${messageOf(error)}\n\n${help}`)
   }
@@ -60,8 +62,27 @@ const readArgs = (args: string[]): { action: (typeof actions)[number] | 'help'; 
   if (parsed.values.help) return { action: 'help', json: false }
   const action = actions.find((one) => one === name)
   if (!action || rest.length > 0) throw new AppError('usage_invalid', help)
-  return { action, json: parsed.values.json ?? false }
+  const { json = false, help: _, ...given } = parsed.values
+  if (action !== 'replay' && Object.keys(given).length === 0) return { action, json }
+  const range = replayQuery.safeParse(given)
+  if (action !== 'replay' || !range.success)
+    throw new AppError('usage_invalid', `${range.error ? z.prettifyError(range.error) : 'Unknown option.'}\n\n${help}`)
+  return { action, json, range: range.data }
 }
+
+const parse = (args: string[]) =>
+  parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      json: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+      from: { type: 'string' },
+      to: { type: 'string' },
+      destination: { type: 'string' },
+      format: { type: 'string' },
+    },
+  })
 
 type Answer = { value: unknown; text: string; ok: boolean }
 
@@ -76,7 +97,7 @@ const statusAnswer = (value: ExportStatus): Answer => ({
   ok: value.destinations.every((one) => one.state === 'up to date' || one.state === 'behind'),
 })
 
-const askServer = async (server: AdminClient, action: (typeof actions)[number], io: Io): Promise<Answer> => {
+const askServer = async (server: AdminClient, action: Action, io: Io, range?: ReplayRange): Promise<Answer> => {
   if (action === 'status') return statusAnswer(await server.get<ExportStatus>('/export/status'))
   if (action === 'adopt') {
     const adopted = await server.post<Awaited<ReturnType<ExportService['adopt']>>>('/export/adopt')
@@ -84,7 +105,10 @@ const askServer = async (server: AdminClient, action: (typeof actions)[number], 
   }
   const show = progressPrinter(io)
   const ended = new AbortController()
-  const run = server.post<RunReport>('/export/run?wait=true').finally(() => ended.abort())
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(range ?? {})) if (value !== undefined) query.set(name, value)
+  const route = range ? `/export/replay?${query}` : '/export/run?wait=true'
+  const run = server.post<RunReport>(route).finally(() => ended.abort())
   const watch = async () => {
     while (!ended.signal.aborted) {
       const status = await server.get<{ running: RunProgress | null }>('/export/status').catch(() => undefined)
@@ -97,7 +121,7 @@ const askServer = async (server: AdminClient, action: (typeof actions)[number], 
   return reportAnswer(report)
 }
 
-const doHere = async (config: Config, action: (typeof actions)[number], io: Io): Promise<Answer> => {
+const doHere = async (config: Config, action: Action, io: Io, range?: ReplayRange): Promise<Answer> => {
   const log = createLog(config.LOG_LEVEL === 'info' ? 'warn' : config.LOG_LEVEL)
   const buffer = await openBuffer(config, { clock, log, applicationName: 'evothesis export' })
   await buffer.ready
@@ -108,6 +132,7 @@ const doHere = async (config: Config, action: (typeof actions)[number], io: Io):
       const adopted = await service.adopt()
       return { value: adopted, text: renderAdopted(adopted), ok: true }
     }
+    if (range) await openReplay(buffer.db, range)
     const show = progressPrinter(io)
     const report = await service.exporter.run({ probe: true, onProgress: show.update })
     show.finish()

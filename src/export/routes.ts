@@ -5,8 +5,10 @@ import type { Db } from '../db.ts'
 import { AppError } from '../errors.ts'
 import { type App, requireAdmin } from '../http.ts'
 import type { Destination } from '../storage/destination.ts'
+import { destinationNames, exportFormats } from '../types.ts'
 import type { Adopted } from './adopt.ts'
 import type { Exporter } from './exporter.ts'
+import { openReplay } from './replay.ts'
 import { selectHolder } from './retention.ts'
 import { selectStatus } from './status.ts'
 
@@ -23,7 +25,16 @@ type Deps = {
 
 const runQuery = z.strictObject({ wait: z.stringbool().default(false) })
 
-/** `POST /export/run`, `POST /export/adopt`, `GET /export/status`, `GET /export/config`; all for the admin token. */
+/** A moment, or a day in UTC. */
+const instant = z.union([z.iso.datetime({ offset: true }), z.iso.date()])
+export const replayQuery = z.strictObject({
+  from: instant,
+  to: instant,
+  destination: z.enum(destinationNames).optional(),
+  format: z.enum(exportFormats).optional(),
+})
+
+/** `POST /export/run`, `POST /export/replay?from=&to=`, `POST /export/adopt`, `GET /export/status`, `GET /export/config`; all for the admin token. */
 export const exportRoutes = (app: App, deps: Deps): void => {
   const { db, clock, config, exporter, destinations } = deps
   const onRequest = requireAdmin(deps.adminToken)
@@ -35,6 +46,13 @@ export const exportRoutes = (app: App, deps: Deps): void => {
     if (query.data.wait) return { status: 'done', ...(await run) }
     run.catch(() => undefined)
     return reply.status(202).send({ status: 'started' })
+  })
+
+  app.post('/export/replay', { onRequest }, async (request) => {
+    const range = replayQuery.safeParse(request.query)
+    if (!range.success) throw new AppError('request_invalid', z.prettifyError(range.error))
+    const opened = await openReplay(db, range.data)
+    return { status: 'done', opened, ...(await exporter.run({ probe: true })) }
   })
 
   app.post('/export/adopt', { onRequest }, () => deps.adopt())

@@ -14,6 +14,7 @@ import { createTestDatabase } from '../support/database.ts'
 import { readDelivered } from '../support/delivered.ts'
 import { createTestExporter, tempFolder } from '../support/exporter.ts'
 import { startTestS3 } from '../support/s3.ts'
+import { collectOutput, exitOf, runProgram } from '../support/server.ts'
 
 const hours = (n: number): string => new Date(Date.now() - n * 3_600_000).toISOString()
 /** Two chunks that have ended, on TimescaleDB. */
@@ -148,4 +149,39 @@ t.test('a replay delivers the same keys and bytes again, also when the rows have
   await exporter.run()
   t.match(await verifyDestination(client, { full: true }), { problems: [], events: 2 }, 'from the other destination')
   t.match(await openReplay(db, { from: '2026-11-20T00:00:00Z', to: '2026-11-21T00:00:00Z' }), { parts: 0 })
+})
+
+t.test('the command replays days, and says how it is used', async (t) => {
+  const { db, close, url } = await createTestDatabase()
+  t.teardown(close)
+  const DATA_DIR = await tempFolder(t)
+  const { exporter, close: closeExporter } = createTestExporter(db, { DATA_DIR })
+  await insertBatch(db, [{ created_at: '2026-11-19T10:00:00.000000Z' }])
+  await exporter.run()
+  await closeExporter()
+  const run = async (args: string[]) => {
+    const child = runProgram(args, { DATA_DIR, DATABASE_URL: url })
+    const output = collectOutput(child)
+    return { code: await exitOf(child), text: output() }
+  }
+  const client = path.join(DATA_DIR, 'exports', 'client')
+  await rm(path.join(client, 'events'), { recursive: true })
+  const replayed = await run([
+    'export',
+    'replay',
+    '--from',
+    '2026-11-19',
+    '--to',
+    '2026-11-20',
+    '--destination',
+    'client',
+  ])
+  t.match(replayed, { code: 0, text: /client +2 objects verified/ }, replayed.text)
+  t.match(await verifyDestination(createFolderDestination('client', client), { full: true }), {
+    problems: [],
+    objects: 1,
+  })
+  t.match(await run(['export', 'replay']), { code: 2, text: /--from/ })
+  t.match(await run(['export', 'replay', '--from', 'x', '--to', 'y']), { code: 2 })
+  t.match(await run(['export', 'run', '--from', '2026-11-19']), { code: 2 })
 })
