@@ -35,7 +35,8 @@ const serve = async (test: { teardown(work: () => unknown): void }, options: Ser
   })
   return server
 }
-const healthy = (server: Server) => until('the spool to be empty', () => server.collector.health().status === 'healthy')
+const healthy = (server: Server, msMax?: number) =>
+  until('the spool to be empty', () => server.collector.health().status === 'healthy', msMax)
 const send = (server: Server, eventType: string, numbers: readonly number[]) =>
   Promise.all(numbers.map((n) => post(server, { eventType, n, batchId: `${eventType}-${n}`, visitorId: 'v' })))
 const storedNumbers = async (eventType: string) =>
@@ -81,9 +82,11 @@ t.test(
     await systemClock.sleep(outageSeconds * 1000)
     t.equal(server.collector.health().status, 'degraded')
     proxy.mend()
-    await healthy(server)
+    const isBack = async () => /database_away 0/.test((await server.app.inject({ url: '/metrics' })).body)
+    await until('the database to be found again', isBack)
     ended = true
     await Promise.all(senders)
+    await healthy(server, 240_000)
     t.same(await storedNumbers('stopped'), upTo(count))
     t.comment(`${count} requests, one event each`)
   },
