@@ -4,8 +4,9 @@ import { createKeyedHash } from '../../src/collect/keyed-hash.ts'
 import { createPrivacy } from '../../src/collect/privacy.ts'
 import { rewriteTree } from '../../src/collect/tree.ts'
 import { loadConfig } from '../../src/config.ts'
+import { createTestDatabase } from '../support/database.ts'
 import { lookAlikeKeys, lookAlikes, privateKeys, privateTexts } from './privacy-corpus.ts'
-import { hashKey } from './server.ts'
+import { createServer, hashKey, post, rawOf } from './server.ts'
 
 const privacyOf = (env: Record<string, string> = {}) =>
   createPrivacy(loadConfig(env, '/nonexistent'), createKeyedHash(hashKey))
@@ -151,6 +152,55 @@ t.test('a reduced user agent keeps browser, system and major versions', async (t
   t.match(
     reduce('Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/17.4.1 Safari/605.1.15'),
     /Mac OS X 10\) Version\/17\.0/,
+  )
+})
+
+t.test('end to end: no canary in events, rejects or logs; every look-alike as it was sent', async (t) => {
+  const database = await createTestDatabase()
+  const lines: string[] = []
+  const note = (fields: object, message: string) => void lines.push(JSON.stringify(fields), message)
+  const log = { debug: note, info: note, warn: note, error: note }
+  const server = await createServer(database.db, { log, env: { WRITE_KEYS: 'key', RATE_LIMIT_COLLECT: '0' } })
+  t.teardown(async () => {
+    await server.close()
+    await database.close()
+  })
+  const data = Object.values(privateTexts)
+    .flat()
+    .flatMap((text) => Object.values(places).map((put) => put(text)))
+  for (let at = 0; at < data.length; at += 20) {
+    const part = data.slice(at, at + 20)
+    const page = { url: `https://a.example/?q=${encodeURIComponent(String(part[0]))}`, title: part[1] }
+    await post(server, { page, events: part.map((one) => ({ eventType: 'sound', one })) })
+    await post(server, { events: part.map((one) => ({ eventType: 'large', one, pad: 'x'.repeat(40_000) })) })
+    await post(server, { events: part.map((one) => ({ one })) })
+    await post(
+      server,
+      { batch: part.map((one) => ({ type: 'track', event: 'sent', properties: { one } })), writeKey: 'key' },
+      {},
+      '/v1/batch',
+    )
+    await post(server, JSON.stringify({ one: part }).slice(0, -1))
+  }
+  const stored = await database.db.query<{ text: string }>(
+    `select to_json(e)::text as text from events_log e union all
+     select code || message || coalesce(site_id, '') || convert_from(payload, 'UTF8') from rejects`,
+  )
+  t.ok(stored.length > data.length * 3, `${stored.length} rows`)
+  const secrets = [...new Set(Object.values(privateTexts).flat().map(secretOf))]
+  const shown = [...stored.map(({ text }) => text), ...lines].map((text) =>
+    compact(decodeURIComponent(text.replace(/%(?![0-9a-f]{2})|%[89a-f][0-9a-f]/gi, ''))),
+  )
+  t.same(
+    secrets.filter((secret) => shown.some((text) => text.includes(secret))),
+    [],
+  )
+
+  await post(server, { events: lookAlikes.map((text) => ({ eventType: 'look-alike', text })) })
+  const kept = (await rawOf(database.db, 'look-alike')) as { text: string }[]
+  t.same(
+    kept.map(({ text }) => text),
+    lookAlikes,
   )
 })
 
