@@ -200,12 +200,13 @@ export const settings = {
   BOTS: collect('mark', oneOf(['mark', 'drop', 'keep']), 'Known bots: mark them in the event, drop them, or neither.'),
   EVENT_BYTES_MAX: collect('32768', bytes, 'Largest event, as JSON.'),
   RATE_LIMIT_COLLECT: collect('1000/s', rate, 'Requests per address to the collect routes; 0 turns it off.'),
+  RATE_LIMIT_SITE: collect('0', rate, 'Events per site to the collect routes, whoever sends them; 0 turns it off.'),
   RATE_LIMIT_ADMIN: collect('100/s', rate, 'Requests per address to all other routes; 0 turns it off.'),
   SPOOL_BYTES_MAX: collect('2 GB', bytes, 'Largest spool on disk while the database is away.'),
   REQUEST_RECEIPT_HOURS: collect('168', integer(1, 8760), 'How long a retried request is recognised.'),
   MESSAGE_RECEIPT_HOURS: collect('24', integer(1, 8760), 'How long a retried Segment message is recognised.'),
 
-  PRIVACY_LEVEL: privacy('standard', oneOf(['standard', 'gdpr', 'hipaa']), 'Preset, see docs/operations.md.'),
+  PRIVACY_LEVEL: privacy('standard', oneOf(['standard', 'gdpr', 'hipaa']), 'Preset, see docs/payload.md.'),
   RESPECT_DNT: privacy('true', flag, 'Store nothing of requests with DNT: 1.'),
   RESPECT_GPC: privacy('true', flag, 'Store nothing of requests with Sec-GPC: 1.'),
   IP_ADDRESS: privacy(

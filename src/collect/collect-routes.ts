@@ -9,6 +9,7 @@ import type { KeyedHash } from './keyed-hash.ts'
 import { idCharsMax } from './limits.ts'
 import type { ReadRequest, RequestReader } from './request.ts'
 import { senderScope } from './sender-scope.ts'
+import type { SiteRates } from './site-rates.ts'
 import type { WriteKeys } from './write-keys.ts'
 
 export type CollectDeps = {
@@ -17,6 +18,7 @@ export type CollectDeps = {
   keyedHash: KeyedHash
   readRequest: RequestReader
   writeKeys: WriteKeys
+  siteRates: SiteRates
   requestReceiptHours: number
   ratePerSecond: number
 }
@@ -38,6 +40,7 @@ const collect = async (deps: CollectDeps, request: FastifyRequest, reply: Fastif
   const answered = await deps.intake.receive(request, async ({ arrival, body, hold }) => {
     const read = deps.readRequest(body, arrival)
     hold(read.bytes)
+    deps.siteRates.take(read.rows)
     const { createdMs } = arrival
     const receipt = receiptOf(deps, read.batchId ?? headerOf(request, 'idempotency-key'), arrival, read)
     const unit = { ...(receipt && { receipt }), rows: read.rows, rejects: read.rejects }

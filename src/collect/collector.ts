@@ -21,6 +21,7 @@ import { createRequestReader } from './request.ts'
 import { segmentRoutes } from './segment-routes.ts'
 import { segmentSettingsRoutes } from './segment-settings.ts'
 import { createSiteNames } from './site.ts'
+import { createSiteRates } from './site-rates.ts'
 import { createSitesAllowed } from './sites-allowed.ts'
 import { createSpool, oldestSpooledMs } from './spool.ts'
 import { deleteExpiredReceipts } from './statements.ts'
@@ -129,7 +130,10 @@ export const createCollector = (deps: CollectorDeps): Collector => {
   return {
     routes(app) {
       const shared = { committer, intake, keyedHash, writeKeys, ratePerSecond: config.RATE_LIMIT_COLLECT }
-      collectRoutes({ ...shared, readRequest, requestReceiptHours: config.REQUEST_RECEIPT_HOURS })(app)
+      collectRoutes({
+        ...{ ...shared, readRequest, siteRates: createSiteRates(config.RATE_LIMIT_SITE, clock) },
+        requestReceiptHours: config.REQUEST_RECEIPT_HOURS,
+      })(app)
       segmentRoutes({
         ...{ ...shared, privacy, siteNames, eventBytesMax },
         messageReceiptHours: config.MESSAGE_RECEIPT_HOURS,

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { systemClock } from '../../src/clock.ts'
 import { createApp } from '../../src/http.ts'
 import { silentLog } from '../../src/log.ts'
 import { createTestDatabase } from '../support/database.ts'
@@ -60,6 +61,29 @@ t.test('an address that sends too often is told when to come back; others are no
   for (const address of v6) statuses.push((await from(address)).statusCode)
   t.ok(statuses.includes(429), 'a /64 is one sender')
   t.equal((await server.app.inject({ url: '/health', remoteAddress: '203.0.113.1' })).statusCode, 200)
+})
+
+t.test('a site that is flooded is held to its rate, whoever sends; other sites are not, and it recovers', async (t) => {
+  let nowMs = Date.now()
+  const clock = { ...systemClock, now: () => nowMs }
+  const server = await createServer(db, { env: { RATE_LIMIT_SITE: '10/s' }, clock })
+  t.teardown(() => server.close())
+  const send = (site: string, events: number) =>
+    post(server, { events: Array.from({ length: events }, () => ({ eventType: 'flood', url: `https://${site}/` })) })
+  t.equal((await send('one.example', 8)).status, 200)
+  t.match(await send('one.example', 8), {
+    status: 429,
+    body: { code: 'rate_limited' },
+    headers: { 'retry-after': /^\d+$/ },
+  })
+  t.equal((await send('two.example', 8)).status, 200)
+  nowMs += 1_000
+  t.equal((await send('one.example', 8)).status, 200)
+  nowMs += 60_000
+  t.equal((await send('one.example', 500)).status, 200, 'a large request is not refused for ever')
+  t.equal((await send('one.example', 1)).status, 429, 'and is paid for')
+  nowMs += 51_000
+  t.equal((await send('one.example', 1)).status, 200)
 })
 
 t.test('X-Forwarded-For is believed only of a trusted proxy', async (t) => {
