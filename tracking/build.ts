@@ -14,7 +14,7 @@ const served = path.join(root, 'dist/static')
 const beside = path.join(root, 'dist/tracking')
 
 /** Names of properties that never leave the pixel, so that they may be shortened. */
-const privateProperties = /^(busy|kept|head|lines)$/
+const privateProperties = /^(busy|kept|head|lines|leasedMs)$/
 
 const options: BuildOptions = {
   bundle: true,

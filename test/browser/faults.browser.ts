@@ -90,7 +90,7 @@ else {
       const page = await begin(lab)
       lab.gate.fault = 'slow'
       const flushed = page.evaluate('evothesis.flush()')
-      await until('the request is at the gate', () => lab.bodies().length === 1)
+      await until('the answer is held back', () => lab.gate.holds() === 1)
       await page.evaluate(`evothesis.track('meanwhile')`)
       lab.gate.fault = 'pass'
       lab.gate.release()

@@ -191,6 +191,26 @@ else {
     },
   )
 
+  t.test('a withdrawal in one tab ends the others, too', async (t) => {
+    const context = await lab.begin()
+    lab.serve('/', '<button>x</button>')
+    const [first, second] = [await context.newPage(), await context.newPage()]
+    for (const page of [first, second]) {
+      await page.goto(lab.site())
+      await page.evaluate('evothesis.flush()')
+    }
+    await second.click('button')
+    await first.evaluate(`evothesis.consent('denied')`)
+    await lab.waitFor('consent')
+    await second.evaluate('new Promise((done) => setTimeout(done, 100))')
+    const before = lab.bodies().length
+    await second.evaluate(`evothesis.track('own'); evothesis.flush()`)
+    await second.goto('about:blank')
+    t.same(await keys(first), [])
+    t.equal(lab.bodies().length, before)
+    t.same(await lab.storedTypes(), ['pageview', 'pageview', 'consent'])
+  })
+
   t.test('an opt-out lasts, also against a later grant, until the opt-in', async (t) => {
     const context = await lab.begin()
     for (const path of ['/', '/next']) lab.serve(path, '')

@@ -18,6 +18,8 @@ export type Gate = {
   fault: Fault | ((body: string) => Fault)
   /** Bodies of the POSTs that arrived, in order, whatever became of them. */
   bodies: string[]
+  /** How many answers are held back. */
+  holds(): number
   release(): void
   close(): Promise<void>
 }
@@ -45,6 +47,7 @@ export const openGate = async (collectorUrl: string): Promise<Gate> => {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     fault: 'pass',
     bodies: [],
+    holds: () => held.length,
     release() {
       for (const reply of held) reply()
       held = []

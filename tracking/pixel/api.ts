@@ -5,8 +5,7 @@ import { viewPage } from './pageview.ts'
 import { dropQueue, emit, flush } from './queue.ts'
 import type { Evothesis } from './types.ts'
 
-const forget = (decision: () => void): void => {
-  decision()
+const forget = (): void => {
   dropQueue()
   forgetIdentity()
 }
@@ -27,21 +26,25 @@ export const api: Evothesis = {
   purchase: (order) => emit('purchase', order),
   addToCart: (product) => emit('add_to_cart', product),
   consent(state, details) {
-    const granted = state === 'granted'
-    if (granted) {
+    const record = () => {
+      emit('consent', { ...details, state })
+      flush()
+    }
+    if (state === 'granted') {
       decide(state)
       readIdentity()
       writeIdentity()
       recover()
-    } else dropQueue()
-    if (maySend()) {
-      emit('consent', { ...details, state })
-      flush()
+      return record()
     }
-    if (!granted) forget(() => decide(state))
+    dropQueue()
+    if (maySend()) record()
+    decide(state)
+    forget()
   },
   optOut() {
-    forget(() => setOptOut(true))
+    setOptOut(true)
+    forget()
   },
   optIn: () => setOptOut(false),
   flush() {

@@ -24,9 +24,14 @@ export const readConsent = (): void => {
 /** A grant is remembered; anything else removes what was stored, itself included. */
 export const decide = (next: Consent): void => {
   if (barred) return
-  if (next !== 'granted') wipeStorage()
   state = next
   if (maySend()) writeItem('evo_consent', next)
+  else wipeStorage()
+}
+
+/** Ends everything on this page, whatever is decided later: another tab has withdrawn or opted out. */
+export const bar = (): void => {
+  barred = true
 }
 
 /** An opt-out is the one thing stored for someone who wants nothing stored: without it, it would not last. */

@@ -1,7 +1,7 @@
 import { maySend } from './consent.ts'
 import { doc, hostFetch, later, steadyMs } from './host.ts'
 import { textOption } from './options.ts'
-import { type Batch, batchId, claimBatches, isOurs, keepBatch, keptBatchesMax } from './outbox.ts'
+import { type Batch, batchId, isOurs, keepBatch, keptBatchesMax, keptIds, readBatch } from './outbox.ts'
 import { removeItem } from './storage.ts'
 
 /** What browsers let a page send beyond its own end is 64 KB, in all; some is left to others on the page. */
@@ -15,6 +15,8 @@ const leaseMs = 60_000
 const leaseAfterExitMs = 5000
 /** Time for a rival tab to overwrite a claim. */
 const claimMs = 100
+/** Without a lease to wait for, the device is looked at again after this. */
+const lookAgainMs = 600_000
 /** The first wait after a failure doubles up to the last. */
 const backoffMs = 1000
 const backoffMsMax = 300_000
@@ -23,6 +25,8 @@ let waiting: Batch[] = []
 let failures = 0
 /** Not before this moment, on the clock that never jumps. */
 let notBeforeMs = 0
+/** For how long a batch that failed is leased, after the wait: a page that has closed must not hold it up. */
+let heldMs = leaseMs
 
 /** Where nothing can be stored and nothing be sent, memory keeps as much as a device would. */
 export const addBatch = (head: string, lines: string[]): void => {
@@ -84,7 +88,7 @@ const send = async (batch: Batch): Promise<void> => {
   } else {
     const delayMs = Math.max(askedMs, Math.min(backoffMs * 2 ** failures++, backoffMsMax) * (1 + Math.random()))
     notBeforeMs = Math.max(notBeforeMs, steadyMs() + delayMs)
-    if (waiting.includes(batch)) keepBatch(batch, delayMs + leaseMs)
+    if (waiting.includes(batch)) keepBatch(batch, delayMs + heldMs)
     later(pump, delayMs + 1)
   }
   pump()
@@ -102,7 +106,8 @@ const busyOf = ({ busy }: Batch) => busy
  * here hears the answer, so the next visit sends it again, and the collector knows the batch by its id.
  */
 export const keepBatches = (exit: boolean): void => {
-  for (const batch of waiting) keepBatch(batch, exit ? (batch.busy ? leaseAfterExitMs : 0) : leaseMs)
+  heldMs = exit ? leaseAfterExitMs : leaseMs
+  for (const batch of waiting) keepBatch(batch, exit && !batch.busy ? 0 : heldMs)
 }
 
 /**
@@ -114,12 +119,20 @@ export const resume = (): void => {
   recover()
 }
 
-/** Takes over the batches of pages that are gone; sends when a rival tab has had the time to overwrite the claim. */
+/** Takes over the batches that no page is sending; sends when a rival tab has had the time to overwrite the claim. */
 export const recover = (): void => {
   if (!maySend()) return
-  const nextMs = claimBatches(waiting, leaseMs, (batch) => {
-    waiting[waiting.length] = batch
-  })
+  let nextMs = lookAgainMs
+  for (const id of keptIds()) {
+    const found = waiting.some((batch) => batch.id === id) ? undefined : readBatch(id)
+    if (!found) continue
+    const { leasedMs = 0 } = found
+    if (leasedMs > 0) nextMs = Math.min(nextMs, leasedMs)
+    else {
+      keepBatch(found, leaseMs)
+      waiting[waiting.length] = found
+    }
+  }
   later(recover, nextMs)
   later(() => {
     waiting = waiting.filter(isOurs)

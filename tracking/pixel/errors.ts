@@ -8,9 +8,8 @@ const seen = new Set<string>()
 
 export const watchErrors = (): void =>
   listen<Event>(win, 'error unhandledrejection', (event) => {
-    const { filename, lineno, colno } = event as ErrorEvent
-    const { reason } = event as PromiseRejectionEvent
-    const message = (event as ErrorEvent).message || (reason && `${reason.message ?? reason}`)
+    const { filename, lineno, colno, reason, message: text } = event as ErrorEvent & PromiseRejectionEvent
+    const message = text || (reason && `${reason.message ?? reason}`)
     if (!message || seen.has(message) || seen.size >= errorsMax) return
     seen.add(message)
     capture('js_error', { message, source: filename && cleanUrl(filename), line: lineno, column: colno })

@@ -2,16 +2,22 @@ import { pageId, randomHex, wallMs } from './host.ts'
 import { itemKeys, readItem, removeItem, writeItem } from './storage.ts'
 
 /** Events that travel together, as lines of JSON, under an id that stays the same through all retries. */
-export type Batch = { id: string; head: string; lines: string[]; busy?: Promise<void> | undefined; kept?: boolean }
+export type Batch = {
+  id: string
+  head: string
+  lines: string[]
+  /** While a request carries it. */
+  busy?: Promise<void> | undefined
+  /** While it lies on the device, too. */
+  kept?: boolean
+  leasedMs?: number
+}
 
 /** What may wait on a device: this many batches (of at most 20 KB, or of one event), for three days. The oldest go first. */
 export const keptBatchesMax = 30
 const keptMs = 3 * 24 * 3600 * 1000
 /** A lease further away than this comes from a clock that was set back. */
 const leaseMsMax = 900_000
-
-/** Without a lease to wait for, the device is looked at again after this. */
-const lookAgainMs = 600_000
 
 /** The id is the key it is kept under, and sorts by age. */
 const idStart = 'evo_b'
@@ -29,25 +35,16 @@ export const keepBatch = (batch: Batch, leaseMs: number): void => {
   batch.kept = writeItem(batch.id, [wallMs() + leaseMs, pageId, batch.head, ...batch.lines].join('\n'))
 }
 
-/**
- * Leases to this page every batch that nobody is sending, and hands it to `take`. Answers in how many milliseconds the
- * next lease ends.
- */
-export const claimBatches = (known: readonly Batch[], leaseMs: number, take: (batch: Batch) => void): number => {
-  let nextMs = lookAgainMs
-  for (const id of itemKeys(idStart)) {
-    const [until, , head, ...lines] = readItem(id).split('\n') as [string, string, string]
-    const waitMs = +until - wallMs()
-    if (known.some((batch) => batch.id === id)) continue
-    if (wallMs() - +id.slice(5, 18) > keptMs) removeItem(id)
-    else if (waitMs > 0 && waitMs < leaseMsMax) nextMs = Math.min(nextMs, waitMs)
-    else {
-      const batch = { id, head, lines }
-      keepBatch(batch, leaseMs)
-      take(batch)
-    }
-  }
-  return nextMs
+/** The batches kept on the device, the oldest first. */
+export const keptIds = (): string[] => itemKeys(idStart)
+
+/** A batch kept on the device, with the milliseconds for which it is still leased; one that is too old is removed instead. */
+export const readBatch = (id: string): Batch | undefined => {
+  const [until, , head, ...lines] = readItem(id).split('\n') as [string, string, string]
+  const leasedMs = +until - wallMs()
+  if (wallMs() - +id.slice(5, 18) < keptMs) return { id, head, lines, leasedMs: leasedMs < leaseMsMax ? leasedMs : 0 }
+  removeItem(id)
+  return undefined
 }
 
 /** Whether the batch is still this page's to send: of two tabs that claimed at once the last one holds it. */

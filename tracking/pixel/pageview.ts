@@ -7,7 +7,7 @@ import { cleanUrl, hostOf, isCampaign, isClickId, isSearch, ownHost } from './ur
 const routeSettlesMs = 50
 
 const referrers =
-  /(?:^|\.)(?:(google|bing|yahoo|duckduckgo|baidu|yandex|ecosia|qwant)\.\w|(facebook|instagram|twitter|x|t|linkedin|reddit|pinterest|tiktok|youtube)\.com?$)/
+  /(?:^|\.)(?:(google|bing|yahoo|duckduckgo|baidu|yandex)\.\w|(facebook|instagram|twitter|x|t|linkedin|reddit|tiktok|youtube)\.com?$)/
 
 let shownAddress = ''
 let referrer = doc.referrer
@@ -36,8 +36,6 @@ export const viewPage = (properties: EventData | undefined, report: typeof emit)
     attribution: { utmParams, campaignParams, referrer: referrer && cleanUrl(referrer), ...referrerKind(referrer) },
     browser: {
       language: navigator.language,
-      screenWidth: screen.width,
-      screenHeight: screen.height,
       viewportWidth: innerWidth,
       viewportHeight: innerHeight,
       timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,

@@ -40,7 +40,7 @@ export const capture = (type: string, eventData?: EventData, more?: EventData): 
  * Puts an event into the queue, private values replaced, as the text that will travel: what the page does to the object
  * later changes nothing. Every event has an id, and a number within its page load, without gaps.
  */
-export const emit = (type: string, eventData: EventData = {}, more?: EventData): void => {
+export const emit = (type: string, eventData?: EventData, more?: EventData): void => {
   if (!mayCollect()) return
   slideSession()
   if (+`0x${(visitorId || sessionId).slice(1, 5)}` / 65536 >= +textOption('sampleRate', '1')) return

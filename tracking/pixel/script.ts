@@ -20,7 +20,7 @@ guard(() => {
       guard(([name, ...args]: Call) => (api[name] as (...args: unknown[]) => unknown)(...args))(call)
   }
   page.evothesis = { ...api, push }
-  const options: Options = { ...dataset, endpoint: new URL(dataset.endpoint || '/collect', src || location.href).href }
+  const options: Options = { ...dataset, endpoint: new URL(dataset.endpoint || '/collect', src).href }
   start(options)
   push(...((queued ?? []) as Call[]))
 })()

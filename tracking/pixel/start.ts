@@ -1,5 +1,5 @@
 import { watchClicks } from './clicks.ts'
-import { readConsent } from './consent.ts'
+import { bar, readConsent } from './consent.ts'
 import { watchDataLayer } from './data-layer.ts'
 import { keepBatches, recover, resume } from './delivery.ts'
 import { beginEngagement, reportEngagement, timeSpentMs, watchEngagement } from './engagement.ts'
@@ -9,7 +9,7 @@ import { doc, guard, later, listen, win } from './host.ts'
 import { readIdentity } from './identity.ts'
 import { setOptions } from './options.ts'
 import { showPage, watchRoutes } from './pageview.ts'
-import { capture, flush } from './queue.ts'
+import { capture, dropQueue, flush } from './queue.ts'
 import { watchSelection } from './selection.ts'
 import type { Options } from './types.ts'
 import { watchVideo } from './video.ts'
@@ -64,7 +64,11 @@ const watchLife = (): void => {
     flush()
     keepBatches(false)
   })
-  listen(win, 'storage', readIdentity)
+  listen<StorageEvent>(win, 'storage', ({ key, newValue }) => {
+    if (key !== 'evo_id' || newValue) return readIdentity()
+    bar()
+    dropQueue()
+  })
   listen(win, 'pagehide', () => {
     gone = true
     leavePage()
