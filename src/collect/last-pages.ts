@@ -12,9 +12,9 @@ export type LastPages = {
 }
 
 /** Sessions that are remembered; the one that was longest without a pageview goes first. */
-const sessionsMax = 50_000
-/** Longer addresses are not remembered: 50,000 of them would be too much. */
-const urlCharsMax = 2_000
+const sessionsMax = 20_000
+/** Longer addresses are not remembered: 20,000 of them would be too much. */
+const urlCharsMax = 1_000
 
 /**
  * The first pixel sends clicks and scrolls in batches that name no page. This process remembers where each session was

@@ -61,11 +61,15 @@ export const adoptOrphans = async (root: string, ownName: string, nowMs: number)
         () => 0,
       )
     }
-    // Stays when its worker is alive after all and wrote something in between.
-    await rm(path.join(folder, heartbeatFile), { force: true })
-    await rmdir(folder).catch(() => undefined)
+    await removeFolder(folder)
   }
   return adopted
+}
+
+/** Stays when there is a segment in it: its worker may be alive after all. */
+export const removeFolder = async (folder: string): Promise<void> => {
+  await rm(path.join(folder, heartbeatFile), { force: true })
+  await rmdir(folder).catch(() => undefined)
 }
 
 const isOrphan = async (folder: string, name: string, nowMs: number): Promise<boolean> => {

@@ -10,6 +10,7 @@ import {
   listFolders,
   listSegments,
   ownFolderName,
+  removeFolder,
   type SpoolFile,
   segmentFileName,
 } from './spool-folders.ts'
@@ -150,7 +151,10 @@ export const createSpool = (options: { root: string; bytesMax: number; clock: Cl
       if (current && current.bytes() > 0) starts.push(currentCreatedMs)
       return { bytes: bytes(), full, oldestMs: starts.length > 0 ? Math.min(...starts) : undefined }
     },
-    close: () => exclusively(retire),
+    async close() {
+      await exclusively(retire)
+      if (closed.size === 0) await removeFolder(folder)
+    },
   }
 }
 
