@@ -77,6 +77,8 @@ const nextRequest = (): string => {
 const open = async (answered: (line: Sender, ok: boolean) => void): Promise<Sender> => {
   const socket = connect({ host: '127.0.0.1', port, noDelay: true })
   await new Promise((resolve) => socket.once('connect', resolve))
+  // An idle connection that is closed is not used again; one with a request on it leaves the count wrong, and that is shown.
+  socket.on('error', () => socket.destroy())
   const sender: Sender = { socket, dueMs: 0 }
   let received = ''
   socket.on('data', (chunk) => {
@@ -108,7 +110,6 @@ const atFixedRate = async (): Promise<void> => {
     note(sender, ok)
     free.push(sender)
   }
-  for (let i = 0; i < connections; i++) free.push(await open(answered))
   const begun = performance.now()
   const everyMs = (1000 * each) / rate
   for (let n = 0; n * everyMs < seconds * 1000; ) {
@@ -117,13 +118,18 @@ const atFixedRate = async (): Promise<void> => {
       await new Promise((resolve) => setTimeout(resolve, 1))
       continue
     }
-    const sender = free.pop() ?? (await open(answered).finally(() => opening++))
+    // Like a browser: a connection is opened when it is needed, and closed by the server when it is idle for long.
+    let sender = free.pop()
+    while (sender?.socket.destroyed) sender = free.pop()
+    sender ??= await open(answered).finally(() => opening++)
     sender.dueMs = due
     sender.socket.write(nextRequest())
     n++
   }
-  while (acknowledged + failed < sent) await new Promise((resolve) => setTimeout(resolve, 5))
-  if (opening > 0) process.stdout.write(`${opening} connections were opened beyond ${connections}\n`)
+  const patienceEnds = performance.now() + 30_000
+  while (acknowledged + failed < sent && performance.now() < patienceEnds)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  process.stdout.write(`${opening} connections\n`)
 }
 
 const asFastAsItGoes = async (): Promise<void> => {
