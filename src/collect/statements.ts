@@ -13,20 +13,40 @@ export type SiteCounts = {
   duplicates: number
 }
 
-/** Opens the ledger row of a group. Undefined: a group with this key was committed before. Waits for a rival's commit. */
-export const insertBatch = async (
+/**
+ * Opens the ledger row of a group, and only then claims its receipts, sorted by key so that two groups never wait for each
+ * other crosswise, and counts its sites: one round trip instead of three. `fresh` are the keys that nobody had claimed.
+ * Undefined: a group with this commit key was committed before. Waits for a rival's commit.
+ */
+export const openBatch = async (
   tx: Queryable,
   batch: { commitKey: string; spooled: boolean },
   counts: LedgerCounts,
-): Promise<LedgerRow | undefined> => {
-  const [row] = await tx.query<{ batch_id: number; stored_at: string }>(
-    `insert into batches (commit_key, spooled, events, bytes, created_min, created_max)
-     values ($1::uuid, $2::bool, $3::int, $4::bigint, $5::timestamptz, $6::timestamptz)
-     on conflict (commit_key) do nothing
-     returning batch_id, stored_at::text as stored_at`,
-    [batch.commitKey, batch.spooled, ...ledgerValues(counts)],
+  receipts: readonly ReceiptRow[],
+  sites: readonly SiteCounts[],
+): Promise<(LedgerRow & { fresh: Set<string> }) | undefined> => {
+  const [row] = await tx.query<{ batch_id: number; stored_at: string; fresh: string[] }>(
+    `with opened as (
+       insert into batches (commit_key, spooled, events, bytes, created_min, created_max)
+       values ($1::uuid, $2::bool, $3::int, $4::bigint, $5::timestamptz, $6::timestamptz)
+       on conflict (commit_key) do nothing
+       returning batch_id, stored_at
+     ), claimed as (
+       insert into receipts (key, digest, expires_at)
+       select sent.key, sent.digest, sent.expires_at
+       from opened, unnest($7::uuid[], $8::uuid[], $9::timestamptz[]) as sent (key, digest, expires_at)
+       order by sent.key
+       on conflict (key) do nothing
+       returning key
+     ), counted as (
+       insert into batch_sites (batch_id, site_id, quarter, events, pageviews, rejected, duplicates)
+       select opened.batch_id, sites.*
+       from opened, unnest($10::text[], $11::timestamptz[], $12::int[], $13::int[], $14::int[], $15::int[]) as sites
+     )
+     select batch_id, stored_at::text as stored_at, array (select key::text from claimed) as fresh from opened`,
+    [batch.commitKey, batch.spooled, ...ledgerValues(counts), ...receiptValues(receipts), ...siteValues(sites)],
   )
-  return row && { batchId: row.batch_id, storedAt: row.stored_at }
+  return row && { batchId: row.batch_id, storedAt: row.stored_at, fresh: new Set(row.fresh) }
 }
 
 /** Sets the counts right when some of the group turned out to be stored already. */
@@ -42,25 +62,26 @@ const ledgerValues = (counts: LedgerCounts): unknown[] => [
   ...(counts.events === 0 ? [null, null] : [isoOf(counts.createdMinMs), isoOf(counts.createdMaxMs)]),
 ]
 
-/** Claims keys and answers those that are new. Sorted by key, so that two groups never wait for each other crosswise. */
-export const insertReceipts = async (
-  tx: Queryable,
-  receipts: readonly { key: string; digest: string; expiresMs: number }[],
-): Promise<Set<string>> => {
+export type ReceiptRow = { key: string; digest: string; expiresMs: number }
+
+/** Claims further keys and answers those that are new. Sorted by key, too. */
+export const insertReceipts = async (tx: Queryable, receipts: readonly ReceiptRow[]): Promise<Set<string>> => {
   const rows = await tx.query<{ key: string }>(
     `insert into receipts (key, digest, expires_at)
      select key, digest, expires_at from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) as sent (key, digest, expires_at)
      order by key
      on conflict (key) do nothing
      returning key`,
-    [
-      receipts.map((receipt) => receipt.key),
-      receipts.map((receipt) => receipt.digest),
-      receipts.map((receipt) => isoOf(receipt.expiresMs)),
-    ],
+    receiptValues(receipts),
   )
   return new Set(rows.map((row) => row.key))
 }
+
+const receiptValues = (receipts: readonly ReceiptRow[]): unknown[] => [
+  receipts.map((receipt) => receipt.key),
+  receipts.map((receipt) => receipt.digest),
+  receipts.map((receipt) => isoOf(receipt.expiresMs)),
+]
 
 /** The digests of keys that were claimed before. A statement of its own: it sees what `insertReceipts` waited for. */
 export const selectDigests = async (tx: Queryable, keys: readonly string[]): Promise<Map<string, string>> => {
@@ -79,20 +100,25 @@ export const deleteExpiredReceipts = (tx: Queryable, beforeMs: number, rowsMax: 
     [isoOf(beforeMs), rowsMax],
   )
 
-export const insertBatchSites = (tx: Queryable, batchId: number, sites: readonly SiteCounts[]): Promise<number> =>
+/** The same for the counts of sites. */
+export const updateBatchSites = (tx: Queryable, batchId: number, sites: readonly SiteCounts[]): Promise<number> =>
   tx.execute(
-    `insert into batch_sites (batch_id, site_id, quarter, events, pageviews, rejected, duplicates)
-     select $1::bigint, * from unnest($2::text[], $3::timestamptz[], $4::int[], $5::int[], $6::int[], $7::int[])`,
-    [
-      batchId,
-      sites.map((site) => site.siteId),
-      sites.map((site) => isoOf(site.quarterMs)),
-      sites.map((site) => site.events),
-      sites.map((site) => site.pageviews),
-      sites.map((site) => site.rejected),
-      sites.map((site) => site.duplicates),
-    ],
+    `update batch_sites
+     set events = sent.events, pageviews = sent.pageviews, rejected = sent.rejected, duplicates = sent.duplicates
+     from unnest($2::text[], $3::timestamptz[], $4::int[], $5::int[], $6::int[], $7::int[])
+       as sent (site_id, quarter, events, pageviews, rejected, duplicates)
+     where batch_id = $1::bigint and batch_sites.site_id = sent.site_id and batch_sites.quarter = sent.quarter`,
+    [batchId, ...siteValues(sites)],
   )
+
+const siteValues = (sites: readonly SiteCounts[]): unknown[] => [
+  sites.map((site) => site.siteId),
+  sites.map((site) => isoOf(site.quarterMs)),
+  sites.map((site) => site.events),
+  sites.map((site) => site.pageviews),
+  sites.map((site) => site.rejected),
+  sites.map((site) => site.duplicates),
+]
 
 export const insertRejects = (
   tx: Queryable,

@@ -5,19 +5,19 @@ import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { classifyDatabaseFault, sqlStateOf } from '../sqlstate.ts'
 import { quarterOf } from '../types.ts'
-import { claimReceipts } from './claim-receipts.ts'
+import { mergeReceipts, settleReceipts } from './claim-receipts.ts'
 import { copyRows } from './copy-in.ts'
 import { rawOf } from './copy-line.ts'
 import { faultFields } from './fault-fields.ts'
 import type { Group, Outcome, Reject, Row, Submission, Unit } from './group.ts'
 import type { Observer } from './metrics.ts'
 import {
-  insertBatch,
-  insertBatchSites,
   insertRejects,
   type LedgerCounts,
+  openBatch,
   type SiteCounts,
   updateBatchCounts,
+  updateBatchSites,
 } from './statements.ts'
 
 export type Store = {
@@ -123,7 +123,10 @@ export const createStore = (deps: { db: Db; log: Log; clock: Clock; observer?: O
 /** Rolls a rehearsed COPY back. */
 class Rehearsal extends Error {}
 
-/** One transaction, in the order that the invariants rest on: ledger row, receipts, rows, counts. */
+/**
+ * One transaction, in the order that the invariants rest on: ledger row, receipts, rows. Counts go in with the ledger row and
+ * are set right when some of the group turns out to be stored already.
+ */
 const write = async (
   tx: Tx,
   group: Group,
@@ -131,20 +134,22 @@ const write = async (
   refused: readonly Reject[],
 ): Promise<Commit | undefined> => {
   const all = group.submissions.flatMap((submission) => submission.units.map((unit) => ({ submission, unit })))
+  const claims = mergeReceipts(all.map(({ unit }) => unit))
   const expected = countsOf(all)
-  const batch = await insertBatch(tx, { commitKey: group.commitKey, spooled }, expected)
+  const expectedSites = siteCountsOf(all, none, refused)
+  const batch = await openBatch(tx, { commitKey: group.commitKey, spooled }, expected, claims.receipts, expectedSites)
   if (!batch) return undefined
 
-  const keyed = all.filter(({ unit }) => unit.receipt).map(({ unit }) => unit)
-  const { duplicates, reused } = keyed.length > 0 ? await claimReceipts(tx, keyed) : noReceipts()
+  const { duplicates, reused } = await settleReceipts(tx, claims, batch.fresh)
   const fresh = duplicates.size === 0 ? all : all.filter(({ unit }) => !duplicates.has(unit))
   const rows = fresh.flatMap(({ unit }) => unit.rows)
   if (rows.length > 0) await copyRows(tx, batch, rows)
 
   const counts = duplicates.size === 0 ? expected : countsOf(fresh)
-  if (duplicates.size > 0) await updateBatchCounts(tx, batch.batchId, counts)
-  const sites = siteCountsOf(all, duplicates, refused)
-  if (sites.length > 0) await insertBatchSites(tx, batch.batchId, sites)
+  if (duplicates.size > 0) {
+    await updateBatchCounts(tx, batch.batchId, counts)
+    await updateBatchSites(tx, batch.batchId, siteCountsOf(all, duplicates, refused))
+  }
   const rejects = rejectsOf(fresh, refused)
   if (rejects.length > 0) await insertRejects(tx, batch.batchId, rejects)
   return { batchId: batch.batchId, events: counts.events, bytes: counts.bytes, duplicates, reused, rejects }
@@ -152,7 +157,7 @@ const write = async (
 
 type Placed = { submission: Submission; unit: Unit }
 
-const noReceipts = () => ({ duplicates: new Set<Unit>(), reused: 0 })
+const none: ReadonlySet<Unit> = new Set()
 
 const countsOf = (placed: readonly Placed[]): LedgerCounts => {
   const counts = { events: 0, bytes: 0, createdMinMs: Number.POSITIVE_INFINITY, createdMaxMs: Number.NEGATIVE_INFINITY }
@@ -190,7 +195,7 @@ const siteCountsOf = (
       else counts.events++
       if (row.pageview && !isDuplicate) counts.pageviews++
     }
-    if (!isDuplicate) for (const reject of unit.rejects) countsAt(reject.siteId, submission.createdMs).rejected++
+    for (const reject of unit.rejects) countsAt(reject.siteId, submission.createdMs).rejected += isDuplicate ? 0 : 1
   }
   const createdMs = placed[0]?.submission.createdMs
   if (createdMs !== undefined) for (const reject of refused) countsAt(reject.siteId, createdMs).rejected++

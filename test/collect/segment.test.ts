@@ -25,6 +25,7 @@ const { db } = database
 const server = await createServer(db, { env: { WRITE_KEYS: 'key-one, key-two', RATE_LIMIT_COLLECT: '0' } })
 await server.app.listen({ port: 0, host: '127.0.0.1' })
 const port = (server.app.server.address() as AddressInfo).port
+t.setTimeout(180_000)
 t.teardown(async () => {
   await server.close()
   await database.close()
