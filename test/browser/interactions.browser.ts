@@ -358,6 +358,22 @@ else {
     t.notMatch(lab.bodies().join(), /jane/i)
   })
 
+  t.test(
+    'a tag that a script makes works the same, as tag managers make it; a second one changes nothing',
+    async (t) => {
+      const context = await lab.begin()
+      const make = `{ const script = document.createElement('script'); script.src = '/js/tracking.js'
+      script.setAttribute('data-endpoint', '${lab.gate.url}/collect'); script.setAttribute('data-skip', 'click'); document.head.append(script) }`
+      lab.serve('/', '<button>x</button>', 'data-skip="click"', `<script>${make}</script><script>${make}</script>`)
+      const tab = await context.newPage()
+      await tab.goto(lab.site())
+      await tab.waitForFunction('window.evothesis')
+      await tab.click('button')
+      await tab.evaluate('evothesis.flush()')
+      t.same(await lab.storedTypes(), ['pageview'])
+    },
+  )
+
   t.test('a video is told by start, quarters and end', async (t) => {
     const stored = await journey(lab, { body: '<video id="film"></video>' }, async (tab) => {
       await tab.evaluate(`

@@ -18,6 +18,8 @@ export type Gate = {
   fault: Fault | ((body: string) => Fault)
   /** Bodies of the POSTs that arrived, in order, whatever became of them. */
   bodies: string[]
+  /** How many requests are not answered yet. */
+  open(): number
   /** How many answers are held back. */
   holds(): number
   release(): void
@@ -27,8 +29,11 @@ export type Gate = {
 /** A door before a collector, where faults are made, and everything that a browser sent is written down. */
 export const openGate = async (collectorUrl: string): Promise<Gate> => {
   let held: (() => void)[] = []
+  let unanswered = 0
   const server = createServer((incoming, answer) => {
     if (incoming.method === 'POST' && gate.fault === 'down') return void incoming.socket.destroy()
+    unanswered++
+    answer.on('close', () => unanswered--)
     void readAll(incoming).then((body) => {
       if (incoming.method === 'POST') gate.bodies.push(body)
       const chosen = incoming.method === 'POST' ? gate.fault : 'pass'
@@ -48,6 +53,7 @@ export const openGate = async (collectorUrl: string): Promise<Gate> => {
     fault: 'pass',
     bodies: [],
     holds: () => held.length,
+    open: () => unanswered,
     release() {
       for (const reply of held) reply()
       held = []

@@ -24,6 +24,7 @@ export type StoredEvent = {
 }
 export type RawEvent = {
   eventType: string
+  timestamp: string
   seq: number
   pageId: string
   eventData: Record<string, unknown>
@@ -94,11 +95,13 @@ export const createLab = async (t: Test): Promise<Lab> => {
        from events_log where site_id = $1::text order by created_at, batch_id, n`,
       [host],
     )
-    return rows.map((row) => ({
+    const events = rows.map((row) => ({
       ...{ eventId: row.event_id, eventType: row.event_type, siteId: row.site_id, visitorId: row.visitor_id },
       ...{ sessionId: row.session_id, userId: row.user_id, url: row.url, path: row.path },
       raw: JSON.parse(row.raw) as RawEvent,
     }))
+    const madeAt = ({ raw }: StoredEvent) => Date.parse(raw.timestamp)
+    return events.sort((a, b) => madeAt(a) - madeAt(b) || a.raw.seq - b.raw.seq)
   }
   const storedTypes = async () => (await stored()).map((event) => event.eventType)
 

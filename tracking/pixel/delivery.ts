@@ -70,7 +70,7 @@ const send = async (batch: Batch): Promise<void> => {
     request = hostFetch(url, { method: 'POST', body, keepalive: true, credentials: 'omit', signal })
     const answer = await request
     status = answer.status
-    askedMs = Number(answer.headers.get('retry-after')) * 1000 || 0
+    askedMs = +(answer.headers.get('retry-after') as string) * 1000 || 0
   } catch {
     // A page that is going away, or has no fetch that works, may still be able to hand it over; no answer is heard.
     if ((!request || doc.hidden) && navigator.sendBeacon?.(url, body) && !request) status = 200

@@ -82,9 +82,9 @@ export const watchRoutes = (left: () => void): void => {
   listen(win, 'popstate hashchange', check)
 }
 
-/** A site search: the words, and how many results where an element tells by `data-search-results`. */
+/** A site search: the words, and how many results where an element tells by `data-search-results`, else null. */
 const reportSearch = (): void =>
   new URL(location.href).searchParams.forEach((query, parameter) => {
-    const results = doc.querySelector<HTMLElement>('[data-search-results]')?.dataset.searchResults
-    if (isSearch(parameter) && query) capture('search', { query, parameter, results: results && +results })
+    const results = +(doc.querySelector<HTMLElement>('[data-search-results]')?.dataset.searchResults as string)
+    if (isSearch(parameter) && query) capture('search', { query, parameter, results })
   })

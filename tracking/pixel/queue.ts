@@ -44,10 +44,7 @@ export const emit = (type: string, eventData?: EventData, more?: EventData): voi
   if (!mayCollect()) return
   slideSession()
   if (+`0x${(visitorId || sessionId).slice(1, 5)}` / 65536 >= +textOption('sampleRate', '1')) return
-  const owner = redactedJson({ sessionId, visitorId: visitorId || null, siteId: textOption('site', ownHost) }).slice(
-    1,
-    -1,
-  )
+  const owner = redactedJson({ sessionId, visitorId: visitorId || null, siteId: ownHost }).slice(1, -1)
   if (owner !== head) freeze()
   head = owner
   const event = { eventType: type, eventId: `${pageId}-${++seq}`, timestamp: new Date(), seq, pageId, ...place }
@@ -68,7 +65,10 @@ export const emit = (type: string, eventData?: EventData, more?: EventData): voi
   )
 }
 
-/** Makes batches of the queue. A batch never changes again: a retry sends the same id with the same events. */
+/**
+ * Makes batches of the queue. A batch never changes again: a retry sends the same id with the same events. The newest batch
+ * goes first, so that of a page that dies while it sends the last number arrives, and what is missing shows as a gap.
+ */
 export const freeze = (): void => {
   if (!maySend()) return
   let lines: string[] = []
@@ -78,10 +78,10 @@ export const freeze = (): void => {
     lines = []
     bytes = 0
   }
-  for (const line of events) {
+  for (const line of events.reverse()) {
     if (bytes + line.length > batchBytesMax) close()
     bytes += line.length
-    lines[lines.length] = line
+    lines.unshift(line)
   }
   close()
   events = []

@@ -10,8 +10,6 @@ export type Consent = 'granted' | 'denied' | 'pending'
 export type Options = {
   /** Where events go. Default: `/collect` on the host the script came from. */
   endpoint?: string
-  /** The site's name. Default: the page's host without `www.` or `m.`. */
-  site?: string
   /** Event types to capture automatically, separated by commas. Default: all. */
   track?: string
   /** Event types not to capture automatically, separated by commas. */
