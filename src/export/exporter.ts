@@ -6,6 +6,7 @@ import type { Log } from '../log.ts'
 import { createSerial } from '../serial.ts'
 import type { Destination } from '../storage/destination.ts'
 import { producerVersion, schemaVersion } from '../types.ts'
+import { partOfObject } from './chain.ts'
 import { claimPart, type PartTerms } from './claim.ts'
 import { type DeliverContext, deliverPart, refusePart } from './deliver.ts'
 import { makeDue, selectOutcome, selectUnneededFiles } from './deliveries.ts'
@@ -68,6 +69,7 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
   let current: RunProgress | undefined
   let running: Promise<unknown> = Promise.resolve()
   const stopping = new AbortController()
+  let swept = false
 
   const withLock = async <T>(work: (session: Session, lost: AbortSignal) => Promise<T>): Promise<T> => {
     const session = await db.session()
@@ -111,6 +113,8 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
       }
       report()
       if (probe) await makeDue(db)
+      if (!swept) await sweepUploads(deps)
+      swept = true
       await mkdir(options.stagingFolder, { recursive: true })
 
       let heads = await checkHeads(deps)
@@ -207,6 +211,20 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
       await running
     },
   }
+}
+
+/** At the first run of a process, under the lock: nobody else uploads for this node. */
+const sweepUploads = async ({ destinations, log, options }: ExporterDeps): Promise<void> => {
+  await Promise.all(
+    destinations.map(async (destination) => {
+      try {
+        const swept = await destination.sweep((key) => partOfObject(key)?.node === options.nodeId)
+        if (swept > 0) log.warn({ destination: destination.name, swept }, 'dangling uploads aborted')
+      } catch (error) {
+        log.info({ destination: destination.name, err: error }, 'dangling uploads could not be listed')
+      }
+    }),
+  )
 }
 
 const termsOf = ({ clock, destinations, options }: ExporterDeps): PartTerms => ({

@@ -36,6 +36,11 @@ export type Destination = {
   stat(key: string): Promise<Stat | undefined>
   /** Objects below a prefix in the order of their keys, after `startAfter`; keys relative to the destination's own prefix. */
   list(prefix: string, startAfter?: string): AsyncIterable<Listed>
+  /**
+   * Aborts uploads in parts that a killed process left behind, of the keys that `isOurs` says; resolves to their number.
+   * They cost storage and show nowhere. Throws as `create`; a server that cannot list them is left as it is.
+   */
+  sweep(isOurs: (key: string) => boolean): Promise<number>
   close(): void
 }
 

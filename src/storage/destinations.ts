@@ -55,6 +55,7 @@ const createWaitingDestination = (
     remove: async () => refuse(),
     read: async () => refuse(),
     stat: async () => refuse(),
+    sweep: async () => refuse(),
     list: () => ({ [Symbol.asyncIterator]: () => ({ next: async () => refuse() }) }),
     close() {},
   }

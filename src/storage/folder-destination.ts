@@ -67,6 +67,11 @@ export const createFolderDestination = (name: DestinationName, folder: string): 
       for (const key of await keysBelow(root, prefix))
         if (key > startAfter) yield { key, bytes: (await stat(placeOf(key))).size }
     },
+    async sweep() {
+      const left = await readdir(incoming).catch(() => [])
+      for (const name of left) await rm(path.join(incoming, name), { force: true })
+      return left.length
+    },
     close() {},
   }
 }

@@ -1,14 +1,16 @@
 import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import {
+  AbortMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
-import { AppError } from '../errors.ts'
+import { AppError, isAppError } from '../errors.ts'
 import type { Secret } from '../secret.ts'
 import type { DestinationName } from '../types.ts'
 import type { Destination, Evidence, LocalFile } from './destination.ts'
@@ -28,6 +30,10 @@ export type S3Options = {
   secretKey: Secret | undefined
   sse: 'AES256' | 'aws:kms' | undefined
   sseKmsKeyId: string | undefined
+  /** Up to this size an object is sent in one request; above it in parts. */
+  singlePutBytesMax?: number
+  /** How long one request may take, in milliseconds. */
+  requestMsMax?: number
 }
 
 /** Up to this size an object is sent in one request, whose SHA-256 the server checks. */
@@ -53,7 +59,11 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
     maxAttempts: 1,
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    requestHandler: { requestTimeout: requestMsMax, connectionTimeout: connectMsMax, throwOnRequestTimeout: true },
+    requestHandler: {
+      requestTimeout: options.requestMsMax ?? requestMsMax,
+      connectionTimeout: connectMsMax,
+      throwOnRequestTimeout: true,
+    },
   })
   const place = prefix === '' ? `s3://${bucket}` : `s3://${bucket}/${prefix}`
   const absolute = (key: string): string => (prefix === '' ? key : `${prefix}/${key}`)
@@ -69,7 +79,9 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
       const found = await s3.send(
         new HeadObjectCommand({ Bucket: bucket, Key: absolute(key), ChecksumMode: 'ENABLED' }),
       )
-      return { bytes: found.ContentLength ?? -1, sha256: found.ChecksumSHA256 }
+      if (found.ContentLength === undefined)
+        throw new AppError('destination_failed', `${place}/${key} was answered without its size.`)
+      return { bytes: found.ContentLength, sha256: found.ChecksumSHA256 }
     } catch (error) {
       if (statusOf(error) === 404) return undefined
       throw error
@@ -127,7 +139,7 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
       if (present) return present
       let composite: string | undefined
       try {
-        if (file.bytes <= singlePutBytesMax) await putSingle(key, file, overwrite)
+        if (file.bytes <= (options.singlePutBytesMax ?? singlePutBytesMax)) await putSingle(key, file, overwrite)
         else
           composite = await uploadMultipart(s3, file, overwrite, {
             Bucket: bucket,
@@ -138,8 +150,14 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
       } catch (error) {
         // 412: something is there after all, perhaps by a request whose answer was lost. The comparison decides.
         if (statusOf(error) !== 412) throw error
+        const other = await evidenceFor(key, file)
+        if (other) return other
       }
-      const evidence = await evidenceFor(key, file, composite)
+      const evidence = await evidenceFor(key, file, composite).catch((error: unknown) => {
+        // A store may show what was just written a moment late. If it is still different at the next attempt, it is.
+        if (!isAppError(error) || error.code !== 'destination_mismatch') throw error
+        throw new AppError('destination_failed', `Just after writing, ${error.message}`, { cause: error })
+      })
       if (evidence) return evidence
       throw new AppError('destination_failed', `${place}/${key} was accepted, but is not there.`)
     } catch (error) {
@@ -200,6 +218,22 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
           if (Key !== undefined) yield { key: relative(Key), bytes: Size ?? 0 }
         token = page.IsTruncated ? page.NextContinuationToken : undefined
       } while (token !== undefined)
+    },
+    async sweep(isOurs) {
+      let swept = 0
+      try {
+        const page = await s3.send(
+          new ListMultipartUploadsCommand({ Bucket: bucket, ...(prefix !== '' && { Prefix: `${prefix}/` }) }),
+        )
+        for (const { Key, UploadId } of page.Uploads ?? []) {
+          if (Key === undefined || UploadId === undefined || !isOurs(relative(Key))) continue
+          await s3.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId }))
+          swept++
+        }
+      } catch (error) {
+        throw s3Error(error, place)
+      }
+      return swept
     },
     close: () => s3.destroy(),
   }

@@ -1,8 +1,19 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import S3rver from 's3rver'
+import Store from 's3rver/lib/stores/filesystem.js'
+
+// s3rver answers a PUT before the file is written, so that a HEAD right after it may see nothing yet. S3 does not.
+const { putObject } = Store.prototype
+Store.prototype.putObject = async function (object) {
+  const stored = await putObject.call(this, object)
+  const file = this.getResourcePath(object.bucket, object.key, 'object')
+  while ((await stat(file)).size !== stored.size) await setImmediate()
+  return stored
+}
 
 export type TestS3 = { endpoint: string; folder: string; close(): Promise<void> }
 

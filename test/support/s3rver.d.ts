@@ -12,3 +12,10 @@ declare module 's3rver' {
     close(): Promise<void>
   }
 }
+declare module 's3rver/lib/stores/filesystem.js' {
+  type Stored = { bucket: string; key: string }
+  export default class FilesystemStore {
+    putObject(object: Stored): Promise<{ size: number }>
+    getResourcePath(bucket: string, key: string, resource: string): string
+  }
+}
