@@ -1,5 +1,9 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
+import { beat, segmentFileName } from '../../src/collect/spool-folders.ts'
 import { createStore } from '../../src/collect/store.ts'
 import { silentLog } from '../../src/log.ts'
 import { createTestDatabase } from '../support/database.ts'
@@ -219,4 +223,27 @@ t.test('expired receipts are trimmed', async (t) => {
     return row?.n === 0
   })
   t.pass()
+})
+
+t.test('a receipt outlives every spooled record that may need it', async (t) => {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'evothesis-receipts-'))
+  t.teardown(() => rm(dataDir, { recursive: true }))
+  const spooledMs = Date.parse('2020-01-01T00:00:00Z')
+  const neighbour = path.join(dataDir, 'spool', 'other-host.7.abcdef01')
+  await beat(neighbour, Date.now())
+  await writeFile(path.join(neighbour, segmentFileName(spooledMs, 0, 'x')), 'a record that waits')
+  const insert = (expiresAt: string, count: number) =>
+    db.execute(
+      `insert into receipts select gen_random_uuid(), gen_random_uuid(), $1::timestamptz from generate_series(1, $2::int)`,
+      [expiresAt, count],
+    )
+  await insert('2019-12-31T23:59:59Z', 6_000)
+  await insert('2020-01-01T00:00:01Z', 10)
+  const server = await createServer(db, { env: { DATA_DIR: dataDir } })
+  t.teardown(() => server.close())
+  const older = async () =>
+    (await db.query<{ n: number }>(`select count(*) as n from receipts where expires_at < '2020-01-01'`))[0]?.n === 0
+  await until('those older than the record to be trimmed', older)
+  const kept = await db.query(`select count(*) as n from receipts where expires_at < '2020-01-02'`)
+  t.same(kept, [{ n: 10 }])
 })
