@@ -3,7 +3,9 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import path from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { type BuildOptions, build } from 'esbuild'
+import { z } from 'zod'
 import { inlineConstants } from './inline-constants.ts'
+import { pixelBatch } from './payload.ts'
 import { pixelVersion } from './version.ts'
 
 const here = import.meta.dirname
@@ -59,6 +61,7 @@ export const buildAll = async (): Promise<BuiltFile[]> => {
     files.push(describeFile(name, contents))
   }
   write(path.join(served, 'js/versions.json'), JSON.stringify({ version: pixelVersion, files }, undefined, 2))
+  write(path.join(served, 'js/payload.schema.json'), JSON.stringify(z.toJSONSchema(pixelBatch), undefined, 2))
   await buildModule()
   cpSync(path.join(here, 'demo/files'), path.join(served, 'demo'), { recursive: true })
   for (const [name, page] of shopPages()) write(path.join(served, 'demo', name), page)

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { pixelEvent } from '../../tracking/payload.ts'
 import { noChromium } from '../support/chromium.ts'
 import { createLab, type Lab, type StoredEvent } from '../support/lab.ts'
 
@@ -15,7 +16,15 @@ const journey = async (
   await tab.goto(`${lab.site()}${page.path ?? '/'}`)
   await act(tab)
   await tab.evaluate('evothesis.flush()')
+  refuseUnknownFields(lab.bodies())
   return lab.stored()
+}
+
+/** Whatever a journey makes the pixel send is what the schema says. */
+const refuseUnknownFields = (bodies: string[]): void => {
+  const known = new Set<string>(pixelEvent.options.map((option) => option.shape.eventType.value))
+  for (const event of bodies.flatMap((body) => (JSON.parse(body) as { events: { eventType: string }[] }).events))
+    if (known.has(event.eventType)) pixelEvent.parse(event)
 }
 const dataOf = (events: StoredEvent[], type: string) =>
   events.filter((event) => event.eventType === type).map((event) => event.raw.eventData)
