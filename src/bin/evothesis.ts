@@ -21,6 +21,10 @@ const commands: Record<string, Command> = {
     line: 's3://bucket/prefix or a folder: check what was delivered, from the files alone.',
     run: async (args) => (await import('./export.ts')).runVerify(args),
   },
+  billing: {
+    line: 'usage | domains | statement | reconcile: what was metered and billed, and the proof.',
+    run: async (args) => (await import('./billing.ts')).runBilling(args),
+  },
   webhooks: {
     line: 'list | add | send-test | replay | rotate: who is told what happened.',
     run: async (args) => (await import('./webhooks.ts')).runWebhooks(args),
