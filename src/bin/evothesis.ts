@@ -29,6 +29,10 @@ const commands: Record<string, Command> = {
     line: 'list | add | send-test | replay | rotate: who is told what happened.',
     run: async (args) => (await import('./webhooks.ts')).runWebhooks(args),
   },
+  warehouse: {
+    line: 'duckdb | athena | bigquery | …: the SQL that makes the files a table.',
+    run: async (args) => (await import('./export.ts')).runWarehouse(args),
+  },
   demo: {
     line: 'traffic: send visits of a made-up shop to a collector.',
     run: async (args) => (await import('./demo.ts')).runDemo(args),
