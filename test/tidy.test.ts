@@ -4,6 +4,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { errorCodes } from '../src/errors.ts'
+import { renderManifestSchema } from '../src/storage/manifest-json-schema.ts'
 
 /** The rules of the house that a test can hold. */
 const root = fileURLToPath(new URL('../', import.meta.url))
@@ -73,9 +74,13 @@ t.test('only db.ts imports pg, and only config.ts reads the environment', (t) =>
 t.test('no source file is dead', (t) => {
   const reached = new Set<string>()
   // What a program starts: the command, the encoder's process, the printer of .env.example, history for tests and benchmarks.
-  const entries = ['bin/evothesis.ts', 'export/encoder-child.ts', 'env-example.ts', 'demo/insert.ts'].map((file) =>
-    path.join('src', file),
-  )
+  const entries = [
+    'bin/evothesis.ts',
+    'export/encoder-child.ts',
+    'env-example.ts',
+    'demo/insert.ts',
+    'storage/manifest-json-schema.ts',
+  ].map((file) => path.join('src', file))
   const visit = (file: string): void => {
     if (reached.has(file) || !existsSync(path.join(root, file))) return
     reached.add(file)
@@ -115,6 +120,11 @@ t.test('docs/errors.md and the list of error codes agree', (t) => {
   ])
   const listed = Object.entries(errorCodes).map(([code, [status, meaning]]) => [code, status, meaning])
   t.strictSame(documented, listed)
+  t.end()
+})
+
+t.test('docs/manifest.schema.json is the schema that manifests are checked by', (t) => {
+  t.strictSame(JSON.parse(read('docs/manifest.schema.json')), JSON.parse(renderManifestSchema()))
   t.end()
 })
 

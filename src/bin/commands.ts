@@ -1,0 +1,38 @@
+/** A command: its line in the help, and the module that runs it. Resolves to the exit code. */
+export type Command = { line: string; run: (args: string[]) => Promise<number> }
+
+/** Every command, loaded when it is asked for. */
+export const commands: Record<string, Command> = {
+  start: {
+    line: 'Run everything: collector, exporter, database where none is set.',
+    run: async () => (await import('./start.ts')).start(),
+  },
+  migrate: {
+    line: 'Bring the database to the version of this program.',
+    run: async () => (await import('./migrate.ts')).runMigrate(),
+  },
+  export: {
+    line: 'run | status | verify | adopt: make and deliver files, show what waits, prove it.',
+    run: async (args) => (await import('./export.ts')).runExport(args),
+  },
+  verify: {
+    line: 's3://bucket/prefix or a folder: check what was delivered, from the files alone.',
+    run: async (args) => (await import('./export.ts')).runVerify(args),
+  },
+  billing: {
+    line: 'usage | domains | statement | reconcile: what was metered and billed, and the proof.',
+    run: async (args) => (await import('./billing.ts')).runBilling(args),
+  },
+  webhooks: {
+    line: 'list | add | send-test | replay | rotate: who is told what happened.',
+    run: async (args) => (await import('./webhooks.ts')).runWebhooks(args),
+  },
+  warehouse: {
+    line: 'duckdb | athena | bigquery | …: the SQL that makes the files a table.',
+    run: async (args) => (await import('./export.ts')).runWarehouse(args),
+  },
+  demo: {
+    line: 'traffic: send visits of a made-up shop to a collector.',
+    run: async (args) => (await import('./demo.ts')).runDemo(args),
+  },
+}
