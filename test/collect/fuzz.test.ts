@@ -197,7 +197,7 @@ const agrees = (sent: unknown, rejected: { index: number; code: string }[]): boo
     const inherits =
       events !== undefined &&
       envelope.events === events &&
-      !envelopeSchema.omit({ events: true }).safeParse(sent).success
+      !envelopeSchema.omit({ events: true }).safeParse(JSON.parse(JSON.stringify(sent))).success
     return (
       nested || inherits || eventSchema.safeParse(JSON.parse(JSON.stringify(one))).success === (refusal === undefined)
     )
