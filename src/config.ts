@@ -29,7 +29,7 @@ export const loadConfig = (env: NodeJS.ProcessEnv = process.env, envFile = '.env
     }
   }
   const config = Object.freeze(values) as Config
-  if (problems.length === 0) problems.push(...contradictions(config))
+  if (problems.length === 0) problems.push(...contradictions(config), ...reserved(config))
   if (problems.length > 0) throw settingProblems(problems)
   return config
 }
@@ -81,6 +81,19 @@ const contradictions = (config: Config): SettingProblem[] => {
       problems.push({ setting: `${whose}_S3_ACCESS_KEY`, message: `is not set, but ${whose}_S3_SECRET_KEY is` })
   }
   return problems
+}
+
+/** Settings that are reserved, and would be ignored by this version: refused rather than believed to work. */
+const reserved = (config: Config): SettingProblem[] => {
+  const asked: [SettingName, boolean][] = [
+    ['EXPORT_RULES', config.EXPORT_RULES !== undefined],
+    ['EXPORT_RETENTION_DAYS', config.EXPORT_RETENTION_DAYS !== undefined],
+    ['COLLECT_WORKERS', config.COLLECT_WORKERS > 1],
+    ['AGENTS', config.AGENTS !== 'off'],
+  ]
+  return asked
+    .filter(([, isAsked]) => isAsked)
+    .map(([setting]) => ({ setting, message: 'is not available in this version; leave it out' }))
 }
 
 const ownPrefixes =

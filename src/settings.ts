@@ -142,7 +142,7 @@ const retention = define('Retention')
 const billing = define('Billing and alerts')
 const agents = define('Notes')
 
-const checksums = ['auto', 'crc64nvme', 'crc32', 'sha256', 'md5', 'none'] as const
+const checksums = ['sha256', 'md5', 'none'] as const
 const sseModes = ['AES256', 'aws:kms'] as const
 
 const bucketOf = (whose: string, defaultPrefix: string) => {
@@ -156,9 +156,9 @@ const bucketOf = (whose: string, defaultPrefix: string) => {
     ACCESS_KEY: defineSecret(group)('Access key id. A bucket without keys is parked until it has some.'),
     SECRET_KEY: defineSecret(group)('Secret access key.'),
     CHECKSUM: one(
-      'auto',
+      'sha256',
       oneOf(checksums),
-      'Upload checksum: crc64nvme, crc32, sha256, md5 or none; auto takes sha256 and reads back where the service does not confirm it.',
+      'Checksum that goes with an upload: sha256, md5, or none for a service that takes neither. A service that does not keep a SHA-256 is read back.',
     ),
     SSE: one(undefined, oneOf(sseModes), 'Server-side encryption: AES256 or aws:kms.'),
     SSE_KMS_KEY_ID: one(undefined, text, 'Key for aws:kms.'),

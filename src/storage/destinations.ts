@@ -28,6 +28,7 @@ const createDestination = (name: DestinationName, config: Config): Destination =
     forcePathStyle: config[`${whose}_S3_FORCE_PATH_STYLE`] ?? endpoint !== undefined,
     accessKey,
     secretKey,
+    checksum: config[`${whose}_S3_CHECKSUM`],
     sse: config[`${whose}_S3_SSE`],
     sseKmsKeyId: config[`${whose}_S3_SSE_KMS_KEY_ID`],
   })

@@ -11,6 +11,8 @@ import {
 } from '@aws-sdk/client-s3'
 import type { LocalFile } from './destination.ts'
 
+export type UploadChecksum = 'sha256' | 'md5' | 'none'
+
 /** S3 takes at most 10,000 parts, of 5 MiB or more each. */
 const partsMax = 10_000
 const partBytesMin = 16 * 1024 * 1024
@@ -22,17 +24,20 @@ export const partBytesFor = (fileBytes: number): number =>
 
 /**
  * Uploads a file in parts, one in memory at a time, each with its SHA-256. Resolves to the composite checksum the server
- * must show afterwards: base64 of SHA-256 over the parts' digests, `-`, the number of parts. An upload that fails is
+ * must show afterwards: base64 of SHA-256 over the parts' digests, `-`, the number of parts; undefined where parts
+ * go with another checksum. An upload that fails is
  * aborted, so that no parts are left to be paid for.
  */
 export const uploadMultipart = async (
   s3: S3Client,
   file: LocalFile,
-  overwrite: boolean,
+  { overwrite, checksum }: { overwrite: boolean; checksum: UploadChecksum },
   target: CreateMultipartUploadCommandInput & { Bucket: string; Key: string },
-): Promise<string> => {
+): Promise<string | undefined> => {
   const { Bucket, Key } = target
-  const { UploadId } = await s3.send(new CreateMultipartUploadCommand({ ...target, ChecksumAlgorithm: 'SHA256' }))
+  const { UploadId } = await s3.send(
+    new CreateMultipartUploadCommand({ ...target, ...(checksum === 'sha256' && { ChecksumAlgorithm: 'SHA256' }) }),
+  )
   const handle = await open(file.path, 'r')
   try {
     const partBytes = partBytesFor(file.bytes)
@@ -44,12 +49,19 @@ export const uploadMultipart = async (
       const { bytesRead } = await handle.read(buffer, 0, partBytes, (number - 1) * partBytes)
       const body = buffer.subarray(0, bytesRead)
       const digest = createHash('sha256').update(body).digest()
-      const ChecksumSHA256 = digest.toString('base64')
+      const proof = {
+        ...(checksum === 'sha256' && { ChecksumSHA256: digest.toString('base64') }),
+        ...(checksum === 'md5' && { ContentMD5: createHash('md5').update(body).digest('base64') }),
+      }
       const answer = await s3.send(
-        new UploadPartCommand({ Bucket, Key, UploadId, PartNumber: number, Body: body, ChecksumSHA256 }),
+        new UploadPartCommand({ Bucket, Key, UploadId, PartNumber: number, Body: body, ...proof }),
       )
       whole.update(digest)
-      parts.push({ PartNumber: number, ETag: answer.ETag, ...(answer.ChecksumSHA256 && { ChecksumSHA256 }) })
+      parts.push({
+        PartNumber: number,
+        ETag: answer.ETag,
+        ...(answer.ChecksumSHA256 && { ChecksumSHA256: answer.ChecksumSHA256 }),
+      })
     }
     await s3.send(
       new CompleteMultipartUploadCommand({
@@ -60,7 +72,7 @@ export const uploadMultipart = async (
         ...(!overwrite && { IfNoneMatch: '*' }),
       }),
     )
-    return `${whole.digest('base64')}-${parts.length}`
+    return checksum === 'sha256' ? `${whole.digest('base64')}-${parts.length}` : undefined
   } catch (error) {
     await s3.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })).catch(() => undefined)
     throw error

@@ -14,9 +14,9 @@ import { AppError, isAppError } from '../errors.ts'
 import type { Secret } from '../secret.ts'
 import type { DestinationName } from '../types.ts'
 import type { Destination, Evidence, LocalFile } from './destination.ts'
-import { uploadMultipart } from './multipart.ts'
+import { type UploadChecksum, uploadMultipart } from './multipart.ts'
 import { s3Error, statusOf } from './s3-error.ts'
-import { digestOf } from './sha256.ts'
+import { digestOf, md5OfFile } from './sha256.ts'
 
 export type S3Options = {
   bucket: string
@@ -30,6 +30,8 @@ export type S3Options = {
   secretKey: Secret | undefined
   sse: 'AES256' | 'aws:kms' | undefined
   sseKmsKeyId: string | undefined
+  /** What the server checks an upload by. Evidence never depends on it: what is not confirmed is read back. */
+  checksum?: UploadChecksum
   /** Up to this size an object is sent in one request; above it in parts. */
   singlePutBytesMax?: number
   /** How long one request may take, in milliseconds. */
@@ -47,7 +49,7 @@ const connectMsMax = 10_000
  * An ETag is no checksum.
  */
 export const createS3Destination = (name: DestinationName, options: S3Options): Destination => {
-  const { bucket, prefix } = options
+  const { bucket, prefix, checksum = 'sha256' } = options
   const s3 = new S3Client({
     region: options.region,
     ...(options.endpoint && { endpoint: options.endpoint }),
@@ -126,7 +128,8 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
         Body: createReadStream(file.path),
         ContentLength: file.bytes,
         ContentType: contentType(key),
-        ChecksumSHA256: Buffer.from(file.sha256, 'hex').toString('base64'),
+        ...(checksum === 'sha256' && { ChecksumSHA256: Buffer.from(file.sha256, 'hex').toString('base64') }),
+        ...(checksum === 'md5' && { ContentMD5: await md5OfFile(file.path) }),
         ...(!overwrite && { IfNoneMatch: '*' }),
         ...encryption,
       }),
@@ -141,12 +144,17 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
       try {
         if (file.bytes <= (options.singlePutBytesMax ?? singlePutBytesMax)) await putSingle(key, file, overwrite)
         else
-          composite = await uploadMultipart(s3, file, overwrite, {
-            Bucket: bucket,
-            Key: absolute(key),
-            ContentType: contentType(key),
-            ...encryption,
-          })
+          composite = await uploadMultipart(
+            s3,
+            file,
+            { overwrite, checksum },
+            {
+              Bucket: bucket,
+              Key: absolute(key),
+              ContentType: contentType(key),
+              ...encryption,
+            },
+          )
       } catch (error) {
         // 412: something is there after all, perhaps by a request whose answer was lost. The comparison decides.
         if (statusOf(error) !== 412) throw error

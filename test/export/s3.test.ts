@@ -111,6 +111,25 @@ t.test('refused keys park a destination; a bucket without keys waits for them', 
   await folder.close()
 })
 
+for (const checksum of ['md5', 'none'])
+  t.test(`uploads with ${checksum} as their checksum are read back all the same`, async (t) => {
+    const { db, close } = await createTestDatabase()
+    t.teardown(close)
+    const s3 = await startTestS3(['bucket-a'])
+    t.teardown(() => s3.close())
+    await insertBatch(db, [{}])
+    const { exporter, close: closeExporter } = createTestExporter(db, {
+      DATA_DIR: await tempFolder(t),
+      ...bucketSettings('CLIENT', s3, 'bucket-a'),
+      CLIENT_S3_CHECKSUM: checksum,
+    })
+    t.teardown(closeExporter)
+    await exporter.run()
+    t.strictSame((await readDelivered(bucketReader(s3, 'bucket-a', 'analytics'))).problems, [])
+    const evidence = await db.query(`select distinct evidence->>'method' as method from deliveries`)
+    t.strictSame(evidence, [{ method: 'read-back' }])
+  })
+
 t.test('an object above 64 MB is sent in parts and read back', async (t) => {
   const s3 = await startTestS3(['bucket-a'])
   t.teardown(() => s3.close())
