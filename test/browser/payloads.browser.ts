@@ -111,6 +111,8 @@ else {
 
     const work = mkdtempSync(path.join(tmpdir(), 'evothesis-types-'))
     const types = path.join(import.meta.dirname, '../../dist/tracking/module/evothesis.d.ts')
+    // What the test runner loads into its own processes is not for the compiler.
+    const env = { ...process.env, NODE_OPTIONS: '' }
     const check = (source: string): string => {
       writeFileSync(
         path.join(work, 'use.ts'),
@@ -128,10 +130,11 @@ else {
         'es2020',
       ]
       try {
-        execFileSync(tsc, [...flags, path.join(work, 'use.ts')], { encoding: 'utf8', stdio: 'pipe', cwd: work })
+        execFileSync(tsc, [...flags, path.join(work, 'use.ts')], { encoding: 'utf8', stdio: 'pipe', cwd: work, env })
         return ''
       } catch (error) {
-        return `${(error as { stdout?: string }).stdout}`
+        const { stdout, stderr } = error as { stdout?: string; stderr?: string }
+        return `${stdout}${stderr}` || 'failed without a word'
       }
     }
     t.equal(
