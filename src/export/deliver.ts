@@ -6,6 +6,7 @@ import { AppError, messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { backoffMs } from '../retry.ts'
 import { classifyFault, type Destination, type Fault, type LocalFile } from '../storage/destination.ts'
+import { announceDelivered, announceFailed } from './announce.ts'
 import { type Delivery, markFailed, markVerified, selectDeliveries } from './deliveries.ts'
 import { type EncodeContext, ensureStaged } from './encode-part.ts'
 import type { Part, PartObject } from './parts.ts'
@@ -39,7 +40,12 @@ export const deliverPart = async (
       if (delivery.objectId !== null) objects ??= await ensureStaged(context.encode, session, part)
       const { key, file } = await fileOf(context, part, objects ?? [], delivery, destination.name)
       const evidence = await destination.create(key, file)
-      await markVerified(context.db, delivery.deliveryId, destination.identity, evidence)
+      await context.db.transaction(async (tx) => {
+        await markVerified(tx, delivery.deliveryId, destination.identity, evidence)
+        // The manifest is the last: the part is whole.
+        if (delivery.objectId === null)
+          await announceDelivered(tx, context.encode, destination, part, context.clock.now())
+      })
     } catch (error) {
       return recordFailure(context, destination, part, delivery, error)
     }
@@ -67,8 +73,13 @@ const recordFailure = async (
   error: unknown,
 ): Promise<Fault> => {
   const fault = classifyFault(error)
-  const nextMs = nextAttempt(context.clock.now(), fault, delivery.attempts)
-  await markFailed(context.db, delivery.deliveryId, destination.identity, fault, messageOf(error), nextMs)
+  const atMs = context.clock.now()
+  const message = messageOf(error)
+  const nextMs = nextAttempt(atMs, fault, delivery.attempts)
+  await context.db.transaction(async (tx) => {
+    await markFailed(tx, delivery.deliveryId, destination.identity, fault, message, nextMs)
+    await announceFailed(tx, context.encode, destination, part, { delivery, fault, message, atMs })
+  })
   context.log.warn(
     { destination: destination.name, part: part.seq, fault, attempts: delivery.attempts + 1, err: error },
     'delivery failed',
