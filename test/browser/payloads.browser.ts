@@ -111,8 +111,6 @@ else {
 
     const work = mkdtempSync(path.join(tmpdir(), 'evothesis-types-'))
     const types = path.join(import.meta.dirname, '../../dist/tracking/module/evothesis.d.ts')
-    // What the test runner loads into its own processes is not for the compiler.
-    const env = { ...process.env, NODE_OPTIONS: '' }
     const check = (source: string): string => {
       writeFileSync(
         path.join(work, 'use.ts'),
@@ -130,7 +128,10 @@ else {
         'es2020',
       ]
       try {
-        execFileSync(tsc, [...flags, path.join(work, 'use.ts')], { encoding: 'utf8', stdio: 'pipe', cwd: work, env })
+        // The test runner loads itself into every process that it sees; that is not for the compiler.
+        execFileSync('env', ['-u', 'NODE_OPTIONS', process.execPath, tsc, ...flags, path.join(work, 'use.ts')], {
+          ...{ encoding: 'utf8', stdio: 'pipe', cwd: work },
+        })
         return ''
       } catch (error) {
         const { stdout, stderr } = error as { stdout?: string; stderr?: string }
