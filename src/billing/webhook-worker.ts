@@ -48,6 +48,7 @@ const lookMs = secondMs
 /** Events are kept this long for replays, and so are the attempts to deliver them. */
 const keptMs = 90 * dayMs
 const deletedRowsMax = 1000
+const looksPerDelete = 60
 
 export type WebhookWorkerDeps = {
   db: Db
@@ -145,10 +146,11 @@ export const createWebhookWorker = (deps: WebhookWorkerDeps): WebhookWorker => {
     },
     start() {
       loop = (async () => {
+        let looks = 0
         while (!ended.signal.aborted) {
           try {
             await drainAll()
-            await deleteOldEvents(db, clock.now() - keptMs, deletedRowsMax)
+            if (looks++ % looksPerDelete === 0) await deleteOldEvents(db, clock.now() - keptMs, deletedRowsMax)
           } catch (error) {
             log.warn({ err: error }, `the outbox cannot be read: ${messageOf(error)}`)
           }
