@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
-import { createDb, type Db } from './db.ts'
+import { createDb, type Db, type DbOptions } from './db.ts'
 import { type EmbeddedPostgres, findEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts'
 import { AppError, isAppError, messageOf } from './errors.ts'
 import type { Log } from './log.ts'
@@ -14,6 +14,8 @@ export type Buffer = {
   describe: string
   /** Resolves when the schema is up to date; later than `openBuffer` when the server is away at start. */
   ready: Promise<void>
+  /** Another pool on the same server, with limits of its own; closed together with the buffer. */
+  open(options: Omit<DbOptions, 'url' | 'clock'>): Db
   close(): Promise<void>
 }
 
@@ -32,10 +34,11 @@ export const openBuffer = async (
   const embedded = config.DATABASE_URL ? undefined : await startEmbeddedPostgres(config.DATA_DIR)
   const url = config.DATABASE_URL?.reveal() ?? embedded?.url ?? ''
   const db = createDb({ url, applicationName: deps.applicationName, connectionsMax, clock: deps.clock })
+  const pools = [db]
   const closing = new AbortController()
   const close = async () => {
     closing.abort()
-    await db.close()
+    await Promise.all(pools.map((pool) => pool.close()))
     await embedded?.stop()
   }
   try {
@@ -46,7 +49,12 @@ export const openBuffer = async (
     )
     if (first !== undefined && (embedded || !isAway(first))) throw startError(first, url)
     const ready = first === undefined ? Promise.resolve() : waitFor(attempt, closing.signal, deps)
-    return { db, describe: describe(url, embedded), ready, close }
+    const open: Buffer['open'] = (options) => {
+      const pool = createDb({ ...options, url, clock: deps.clock })
+      pools.push(pool)
+      return pool
+    }
+    return { db, describe: describe(url, embedded), ready, open, close }
   } catch (error) {
     await close()
     throw error

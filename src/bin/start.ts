@@ -15,6 +15,14 @@ import { banner } from './banner.ts'
 import { listen } from './listen.ts'
 import { stopRequested } from './signals.ts'
 
+/** A visitor waits for these answers: a database that is silent counts as away, and the spool takes over. */
+const collectorLimits = {
+  applicationName: 'evothesis collect',
+  connectionsMax: 6,
+  statementTimeoutMs: 20_000,
+  answerTimeoutMs: 25_000,
+}
+
 /** Everything in one process: database, collector, exporter. Stops in reverse order on Ctrl-C and SIGTERM. */
 export const start = async (): Promise<number> => {
   const config = loadConfig()
@@ -32,7 +40,7 @@ export const start = async (): Promise<number> => {
     const buffer = await openBuffer(config, { clock, log, applicationName: 'evothesis' })
     closers.unshift(() => buffer.close())
     const { db } = buffer
-    const collector = createCollector({ db, config, clock, log, hashKey, adminToken })
+    const collector = createCollector({ db: buffer.open(collectorLimits), config, clock, log, hashKey, adminToken })
     const exporting = createExportService({ db, config, clock, log, adminToken: adminToken.reveal() })
     closers.unshift(() => exporting.close())
     const { destinations } = exporting
@@ -49,10 +57,12 @@ export const start = async (): Promise<number> => {
     const serverFile = claimServerFile(dataDir, address)
     closers.unshift(() => app.close())
     closers.push(() => serverFile.remove())
-    void buffer.ready.then(() => {
-      exporting.start()
-      billing.start()
-    })
+    void buffer.ready
+      .then(() => {
+        exporting.start()
+        billing.start()
+      })
+      .catch((error: unknown) => log.error({ err: error }, 'exports and billing could not be started'))
     process.stdout.write(banner({ config, dataDir, address, database: buffer.describe }))
     await stop
     process.stdout.write('Stopping: finishing what was accepted …\n')
