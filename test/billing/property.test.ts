@@ -69,6 +69,7 @@ t.test('statements = ledger = manifests, per site, whatever was killed, replayed
 })
 
 const live = async (t: Test, steps: readonly Step[]): Promise<void> => {
+  t.setTimeout(120_000)
   const clock = createTestClock(firstDayMs)
   const lab = await createBillingLab(t, {}, clock)
   await approve(lab, 'a.com', 'b.org')
