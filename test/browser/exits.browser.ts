@@ -143,6 +143,7 @@ else {
     t.equal(await page.evaluate('localStorage.length'), 0)
     await page.click('a')
     await lab.waitFor('page_exit')
+    await until('all stored at once', async () => fills(await lab.stored()).length >= queues['60 KB'])
     const stored = await lab.stored()
     t.equal(fills(stored).length, queues['60 KB'])
     t.same(gapsOf(stored), [])
