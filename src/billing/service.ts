@@ -25,6 +25,8 @@ export type BillingDeps = {
   log: Log
   adminToken: string
   destinations: readonly Destination[]
+  /** Between two readings of the backup, in milliseconds. */
+  syncMs?: number
 }
 
 export type BillingService = {
@@ -40,6 +42,10 @@ export type BillingService = {
 
 /** Between two looks at all of it. Nothing is lost by a longer one; events for the outside are a little later. */
 const lookMs = 60_000
+/** Listing a bucket costs a request for every 1,000 keys. */
+const syncMs = 15 * 60_000
+/** Another node's manifest bears the time it was made at, and may have waited this long for the bucket to be mended. */
+const listedAgainMs = 40 * 24 * 3600_000
 
 /** Metering, statements and webhooks, as the settings say. Throws `setting_invalid` for plans that cannot be read. */
 export const createBillingService = (deps: BillingDeps): BillingService => {
@@ -72,7 +78,9 @@ export const createBillingService = (deps: BillingDeps): BillingService => {
       'the backup could not be read for billing',
       async () => {
         const atMs = clock.now()
-        if (backup) await syncBackup({ db, backup, ...identity })
+        if (syncedMs !== null && atMs - syncedMs < (deps.syncMs ?? syncMs)) return
+        const sinceMs = syncedMs === null ? null : syncedMs - listedAgainMs
+        if (backup) await syncBackup({ db, backup, ...identity, sinceMs })
         syncedMs = atMs
       },
     ],

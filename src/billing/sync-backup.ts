@@ -11,7 +11,14 @@ import { insertPeriod } from './periods.ts'
 import { parseStatement } from './statement.ts'
 import { insertStatement } from './statement-rows.ts'
 
-type Deps = { db: Db; backup: Destination; clientId: string; nodeId: string }
+type Deps = {
+  db: Db
+  backup: Destination
+  clientId: string
+  nodeId: string
+  /** Manifests that were made before are known already, in milliseconds since 1970; null: none is. */
+  sinceMs: number | null
+}
 
 /**
  * Reads from the backup what this database does not know: manifests of the client's other nodes, statements of all nodes
@@ -24,11 +31,12 @@ export const syncBackup = async (deps: Deps): Promise<void> => {
   await importBilling(deps)
 }
 
-const importManifests = async ({ db, backup, clientId, nodeId }: Deps): Promise<void> => {
+const importManifests = async ({ db, backup, clientId, nodeId, sinceMs }: Deps): Promise<void> => {
   const known = new Set(
     (await db.query<{ key: string }>('select manifest_key as key from node_manifests')).map((row) => row.key),
   )
-  for await (const { key } of backup.list(manifestsPrefix)) {
+  const since = sinceMs === null ? undefined : `${manifestsPrefix}dt=${new Date(sinceMs).toISOString().slice(0, 10)}`
+  for await (const { key } of backup.list(manifestsPrefix, since)) {
     const name = parseManifestKey(key)
     // A revision counts what was erased; what was metered stays as the original says.
     if (!name || name.node === nodeId || name.revision > 0 || known.has(key)) continue

@@ -51,7 +51,7 @@ export const createBillingLab = async (
   const { destinations } = exporting
   const errors: string[] = []
   const log: Log = { ...silentLog, error: (_fields, message) => void errors.push(message) }
-  const service = createBillingService({ db, config, clock, log, adminToken: 'token', destinations })
+  const service = createBillingService({ db, config, clock, log, adminToken: 'token', destinations, syncMs: 0 })
   const billing: BillingService = {
     ...service,
     // A server logs what fails and goes on; a test stops.
