@@ -139,7 +139,7 @@ const correct = async (
 }
 
 /** Deltas that no statement of this node has charged. */
-export const uncharged = (known: readonly Issued[], nodeId: string): Adjustment[] => {
+const uncharged = (known: readonly Issued[], nodeId: string): Adjustment[] => {
   const charged = new Set(
     known.flatMap((one) => one.statement.adjustments.map(({ month, revision }) => `${month}.r${revision}`)),
   )

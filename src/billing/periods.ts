@@ -64,7 +64,3 @@ export const ensurePeriods = async (
     first = before
   }
 }
-
-/** The period an instant lies in. */
-export const periodAt = (periods: readonly Period[], instantMs: number): Period | undefined =>
-  periods.find((one) => one.startsMs <= instantMs && instantMs < one.endsMs)

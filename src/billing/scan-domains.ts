@@ -104,8 +104,11 @@ const selectSeen = async (
 const approveByPattern = async (tx: Tx, deps: ScanDeps, seen: readonly Seen[], nowMs: number): Promise<void> => {
   const patterns = deps.rules.auto_approve
   const known = new Set([...Object.values(await selectDecisions(tx))].flat())
-  for (const { domain } of seen) {
-    const pattern = isLocal(domain) ? undefined : patterns.find((one) => matchesPattern(domain, one))
+  for (const { domain, sites } of seen) {
+    const hosts = [domain, ...sites]
+    const pattern = isLocal(domain)
+      ? undefined
+      : patterns.find((one) => hosts.some((host) => matchesPattern(host, one)))
     if (pattern === undefined || known.has(domain)) continue
     await upsertDecision(tx, { domain, state: 'approved', by: `pattern ${pattern}`, atMs: nowMs })
   }

@@ -115,7 +115,7 @@ t.test('patterns approve without a question, and a blocked domain stays blocked'
   const lab = await createBillingLab(t)
   const { writeFile, readFile } = await import('node:fs/promises')
   const defaults = await readFile(new URL('../../appliance/defaults/plans.yaml', import.meta.url), 'utf8')
-  const own = defaults.replace('auto_approve: []', 'auto_approve: [mine.com, "*.localhost", blocked.com]')
+  const own = defaults.replace('auto_approve: []', 'auto_approve: ["*.mine.com", "*.localhost", blocked.com]')
   await writeFile(`${lab.config.DATA_DIR}/plans.yaml`, own.replace('bill_unapproved: false', 'bill_unapproved: true'))
   const { db, config, clock } = lab
   const billing = createBillingService({
