@@ -20,7 +20,7 @@ const more = (hidden: number): string[] => (hidden > 0 ? [`  … and ${number(hi
 export const renderUsage = (report: UsageReport): string =>
   lines([
     `${report.month} (${report.timezone}): ${number(report.events)} events, ${number(report.pageviews)} pageviews; ${number(report.rejected)} rejected, ${number(report.duplicates)} duplicates.`,
-    `Billable: ${number(report.billable.events)} events, ${number(report.billable.pageviews)} pageviews on ${number(report.billable.domains)} domains; plan ${report.plan}: $${report.amount_usd} so far.`,
+    `Billable: ${number(report.billable_usage.events)} events, ${number(report.billable_usage.pageviews)} pageviews on ${number(report.billable_usage.domains)} domains; plan ${report.plan}: $${report.amount_usd} so far.`,
     ...(report.forecast
       ? [`At this pace: ${number(report.forecast[report.meter])} ${report.meter}, $${report.forecast.amount_usd}.`]
       : []),

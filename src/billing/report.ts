@@ -20,8 +20,9 @@ export type UsageReport = {
   pageviews: number
   rejected: number
   duplicates: number
-  /** What would be billed now. */
-  billable: Billable
+  /** What would be billed now, in units of the plan's meter. */
+  billable: number
+  billable_usage: Billable
   sites: { site: string; domain: string; state: string; events: number; pageviews: number }[]
   /** Sites beyond those that are listed. */
   sites_unlisted: number
@@ -73,7 +74,8 @@ export const reportUsage = async (
     ...{ starts_at: new Date(period.startsMs).toISOString(), ends_at: new Date(period.endsMs).toISOString() },
     ...{ events: totals.events, pageviews: totals.pageviews },
     ...{ rejected: totals.rejected, duplicates: totals.duplicates },
-    billable,
+    billable: billable[period.terms.terms.meter],
+    billable_usage: billable,
     sites: listed.slice(0, sitesListedMax),
     sites_unlisted: totals.sites - Math.min(listed.length, sitesListedMax),
     ...{ amount_usd: usdOfMicros(amount), amount_micros: String(amount) },

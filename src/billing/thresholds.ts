@@ -12,9 +12,8 @@ type Deps = ReportDeps & { db: Db; clientId: string; nodeId: string; nowMs: numb
  */
 export const checkThresholds = async (deps: Deps): Promise<void> => {
   const report = await reportUsage(deps, undefined, deps.nowMs)
-  const { meter, included } = report
+  const { meter, included, billable: units } = report
   if (included === 0) return
-  const units = report.billable[meter]
   const reached = deps.plans.thresholds_percent.filter((percent) => units * 100 >= included * percent)
   if (reached.length === 0) return
   await deps.db.transaction(async (tx) => {
