@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import http from 'node:http'
 import path from 'node:path'
 import type { Config } from './config.ts'
 import { AppError, type ErrorCode, errorCodes } from './errors.ts'
@@ -18,11 +19,37 @@ export const findAdminClient = (config: Config): AdminClient | undefined => {
   if (!server) return undefined
   const token = config.ADMIN_TOKEN?.reveal() ?? readFileSync(path.join(config.DATA_DIR, 'admin-token'), 'utf8').trim()
   const call = async <T>(method: string, route: string): Promise<T> => {
-    const response = await fetch(`${server.address}${route}`, { method, headers: { authorization: `Bearer ${token}` } })
-    const body = (await response.json().catch(() => ({}))) as { code?: string; detail?: string; title?: string }
-    if (response.ok) return body as T
+    const { status, text } = await request(method, `${server.address}${route}`, token)
+    const body = parse(text)
+    if (status < 300) return body as T
     const code = body.code !== undefined && body.code in errorCodes ? (body.code as ErrorCode) : 'internal'
-    throw new AppError(code, body.detail ?? body.title ?? `${route} answered ${response.status}.`)
+    throw new AppError(code, body.detail ?? body.title ?? `${route} answered ${status}.`)
   }
   return { address: server.address, get: (route) => call('GET', route), post: (route) => call('POST', route) }
+}
+
+/** Without a time-out: fetch gives up after five minutes, a run may take longer. A server that ends closes the connection. */
+const request = (method: string, url: string, token: string): Promise<{ status: number; text: string }> =>
+  new Promise((resolve, reject) => {
+    const sent = http.request(url, { method, headers: { authorization: `Bearer ${token}` } }, (answer) => {
+      let text = ''
+      answer.setEncoding('utf8')
+      answer.on('data', (chunk: string) => {
+        text += chunk
+      })
+      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }))
+      answer.on('error', reject)
+    })
+    sent.on('error', (cause) => {
+      reject(new AppError('internal', `The server at ${url} ended the connection: ${cause.message}.`, { cause }))
+    })
+    sent.end()
+  })
+
+const parse = (text: string): { code?: string; detail?: string; title?: string } => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return {}
+  }
 }

@@ -77,6 +77,9 @@ export const selectUnneededFiles = async (db: Queryable, partIds: readonly numbe
      where not exists (select from export_parts p where p.part_id = id and p.manifest is null)
        and not exists (select from deliveries d
                        where d.part_id = id and d.state in ('pending', 'parked')
+                         -- a part that was set aside there waits for a person, not for its files
+                         and not exists (select from deliveries q where q.part_id = id
+                                         and q.destination = d.destination and q.state = 'quarantined')
                          and (d.destination not in (select destination from parked)
                               or not exists (select from deliveries v
                                              where v.part_id = id and v.object_id is null and v.state = 'verified')))`,

@@ -65,7 +65,8 @@ const exporterLock = 7_261_002
 export const createExporter = (deps: ExporterDeps): Exporter => {
   const { db, clock, log, destinations, options } = deps
   const oneRunAtATime = createSerial()
-  let waiting: Promise<RunReport> | undefined
+  /** The run that was asked for and has not begun; who asks meanwhile joins it. */
+  let waiting: { wanted: { probe: boolean }; report: Promise<RunReport> } | undefined
   let current: RunProgress | undefined
   let running: Promise<unknown> = Promise.resolve()
   const stopping = new AbortController()
@@ -193,14 +194,18 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
     })
 
   const run: Exporter['run'] = ({ probe = false, onProgress = () => {} } = {}) => {
-    if (waiting) return waiting
-    const next: Promise<RunReport> = oneRunAtATime(() => {
+    if (waiting) {
+      waiting.wanted.probe ||= probe
+      return waiting.report
+    }
+    const wanted = { probe }
+    const report = oneRunAtATime(() => {
       waiting = undefined
-      return runOnce(probe, onProgress)
+      return runOnce(wanted.probe, onProgress)
     })
-    waiting = next
-    running = next.catch(() => undefined)
-    return next
+    waiting = { wanted, report }
+    running = report.catch(() => undefined)
+    return report
   }
 
   return {
