@@ -78,10 +78,16 @@ export const createDb = (options: DbOptions): Db => {
     idleTimeoutMillis: 30_000,
     ...(options.answerTimeoutMs !== undefined && { query_timeout: options.answerTimeoutMs }),
     verify: (client, callback) => {
-      prepareConnection(client, options.statementTimeoutMs ?? 60_000).then(
-        () => callback(),
-        (error: Error) => callback(error),
-      )
+      // The pool listens for errors only while a connection is idle, and its user only after this. The statement that is
+      // under way fails by itself; without a listener the same failure would end the process.
+      const ignore = () => {}
+      client.on('error', ignore)
+      prepareConnection(client, options.statementTimeoutMs ?? 60_000)
+        .then(
+          () => callback(),
+          (error: Error) => callback(error),
+        )
+        .finally(() => client.off('error', ignore))
     },
   })
   // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
