@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { serverDatabase } from './support/database.ts'
 import { folderReader, readDelivered } from './support/delivered.ts'
 import { tempFolder } from './support/exporter.ts'
 import { createRandom, seedOf } from './support/random.ts'
@@ -50,7 +51,7 @@ const send = async (server: TestServer, open: Request[], done: Set<string>, ende
 t.test(`${kills} kills -9 while collecting and exporting lose nothing and double nothing`, async (t) => {
   const random = createRandom(seedOf(t))
   const folder = await tempFolder(t)
-  const env = { EXPORT_FORMAT: 'json,parquet', PART_ROWS_MAX: '1000' }
+  const env = { ...(await serverDatabase(t)), EXPORT_FORMAT: 'json,parquet', PART_ROWS_MAX: '1000' }
   const acknowledged = new Set<string>()
   const open: Request[] = []
   for (let kill = 0; kill < kills; kill++) {

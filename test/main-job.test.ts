@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { generateTraffic } from '../src/demo/generate.ts'
 import { parseManifest } from '../src/storage/manifest.ts'
 import { bucketReader, bucketSettings } from './support/buckets.ts'
+import { serverDatabase } from './support/database.ts'
 import { folderReader, type Reader, readDelivered } from './support/delivered.ts'
 import { tempFolder } from './support/exporter.ts'
 import { type ReadRow, readObject, readParquetLite } from './support/read-back.ts'
@@ -134,11 +135,12 @@ const check = async (
 
 t.test('what is posted comes out, in both folders and every format, and a second run exports nothing', async (t) => {
   const folder = await tempFolder(t)
-  const server = await startServer(folder, { EXPORT_FORMAT: 'json,csv,parquet', RATE_LIMIT_COLLECT: '0' })
+  const database = await serverDatabase(t)
+  const server = await startServer(folder, { ...database, EXPORT_FORMAT: 'json,csv,parquet', RATE_LIMIT_COLLECT: '0' })
   const events = await sendAll(t, server)
   t.match(await server.admin('POST', '/export/run?wait=true'), { status: 'done', events, held: null })
   t.match(await server.admin('POST', '/export/run?wait=true'), { parts: 0, events: 0 })
-  const status = await runProgramIn(folder, ['export', 'status', '--json'])
+  const status = await runProgramIn(folder, ['export', 'status', '--json'], database)
   t.match(JSON.parse(status.text), { destinations: [{ state: 'up to date' }, { state: 'up to date' }] })
   server.process.kill('SIGTERM')
   t.equal(await server.exited, 0)
@@ -148,8 +150,12 @@ t.test('what is posted comes out, in both folders and every format, and a second
     await check(t, destination, folderReader(path.join(folder, 'exports', destination)), posted)
 })
 
-const runProgramIn = async (folder: string, args: string[]): Promise<{ code: number | string; text: string }> => {
-  const child = runProgram(args, { DATA_DIR: folder, LOG_LEVEL: 'silent' })
+const runProgramIn = async (
+  folder: string,
+  args: string[],
+  env: NodeJS.ProcessEnv,
+): Promise<{ code: number | string; text: string }> => {
+  const child = runProgram(args, { ...env, DATA_DIR: folder, LOG_LEVEL: 'silent' })
   const output = collectOutput(child)
   const code = await exitOf(child)
   return { code, text: output() }
@@ -160,6 +166,7 @@ t.test('the same over HTTP into two buckets, with snappy Parquet for an old read
   t.teardown(() => s3.close())
   const folder = await tempFolder(t)
   const server = await startServer(folder, {
+    ...(await serverDatabase(t)),
     EXPORT_FORMAT: 'json,csv,parquet',
     PARQUET_COMPRESSION: 'snappy',
     RATE_LIMIT_COLLECT: '0',

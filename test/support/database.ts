@@ -33,6 +33,14 @@ export const createTestDatabase = async (): Promise<TestDatabase> => {
   }
 }
 
+/** Settings by which a whole server uses the shared test server, in a database of its own; none where there is none. */
+export const serverDatabase = async (t: { teardown(fn: () => unknown): void }): Promise<{ DATABASE_URL?: string }> => {
+  if (!process.env.TEST_DATABASE_URL) return {}
+  const { url, close } = await createTestDatabase()
+  t.teardown(close)
+  return { DATABASE_URL: url }
+}
+
 /** A server to make databases on. */
 export const testServer = async (): Promise<{ url: string; stop(): Promise<void> }> => {
   const shared = process.env.TEST_DATABASE_URL
