@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests on a real TimescaleDB: all of them, or those that are named. Prints why where there can be none.
+# Runs tests on a real TimescaleDB: those whose outcome depends on the database, or those that are named (test to run all).
+# Prints why where there can be none.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -13,4 +14,10 @@ fi
 trap 'test/timescale/server.sh stop >/dev/null 2>&1' EXIT
 trap 'exit 130' INT TERM
 
+if [ $# = 0 ]; then
+  set -- test/migrate.test.ts test/db.test.ts test/main-job.test.ts test/crash.test.ts test/timescale/*.test.ts \
+    test/collect/{collect,commit,spool,deliver-rejects}.test.ts test/demo/insert.test.ts \
+    test/export/{claims,heads,retention,round-trip,announce}.test.ts \
+    test/billing/{domains,nodes,reconcile,statements}.test.ts
+fi
 env "$answer" node test/run.js "$@"
