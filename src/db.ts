@@ -18,11 +18,21 @@ export type Tx = Queryable & {
   batch(text: string): Promise<Record<string, unknown>[][]>
   /** `copy … from stdin`: write to the stream, then await `done` for the number of rows. */
   copyFrom(text: string): { stream: Writable; done: Promise<number> }
-  /** `copy … to stdout`: read the stream; `rows()` is valid after its end. */
+  /**
+   * `copy … to stdout`: read the stream; `rows()` is valid after its end. A stream that is not read to its end leaves the
+   * connection in the midst of the COPY: break the session then, nothing else can be asked of it.
+   */
   copyTo(text: string): { stream: Readable; rows: () => number }
 }
 
-export type Session = Tx & { release(error?: Error): void; onLost(listener: (error: Error) => void): void }
+export type Session = Tx & {
+  release(error?: Error): void
+  onLost(listener: (error: Error) => void): void
+  /** The limit that this connection was prepared with, for whoever lifts it to set it back: RESET would lift it, too. */
+  statementTimeoutMs: number
+  /** Cuts the connection: what is under way or asked later fails at once, and the server gives its locks back. */
+  break(reason: Error): void
+}
 
 export type Db = Queryable & {
   /**
@@ -47,6 +57,7 @@ export type DbOptions = {
 }
 
 const attemptsMax = 5
+const statementMsMax = 60_000
 
 /** Rows of `bigint` are counts and ids here, far below 2^53; a larger one is refused rather than rounded. */
 const safeInteger = (text: string): number => {
@@ -82,7 +93,7 @@ export const createDb = (options: DbOptions): Db => {
       // under way fails by itself; without a listener the same failure would end the process.
       const ignore = () => {}
       client.on('error', ignore)
-      prepareConnection(client, options.statementTimeoutMs ?? 60_000)
+      prepareConnection(client, options.statementTimeoutMs ?? statementMsMax)
         .then(
           () => callback(),
           (error: Error) => callback(error),
@@ -144,6 +155,13 @@ export const createDb = (options: DbOptions): Db => {
       return {
         ...queries(client),
         onLost: (listener) => void listeners.push(listener),
+        statementTimeoutMs: options.statementTimeoutMs ?? statementMsMax,
+        break(reason) {
+          lost ??= reason
+          ;(client as unknown as { connection: { stream: { destroy(error: Error): void } } }).connection.stream.destroy(
+            reason,
+          )
+        },
         release(error) {
           client.off('error', onError)
           client.release(error ?? lost)

@@ -52,7 +52,7 @@ export const migrate = async (
     await setCompression(session, options.compressAfterDays)
   } finally {
     await session.query('select pg_advisory_unlock($1::bigint)', [migrationLock]).catch(() => undefined)
-    await session.execute('reset statement_timeout').catch(() => undefined)
+    await session.execute(`set statement_timeout = ${session.statementTimeoutMs}`).catch(() => undefined)
     session.release()
   }
 }

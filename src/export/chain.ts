@@ -4,7 +4,15 @@ import { type Manifest, parseManifest } from '../storage/manifest.ts'
 import { sha256OfText } from '../storage/sha256.ts'
 
 export type Problem = {
-  kind: 'manifest' | 'chain' | 'missing object' | 'changed object' | 'rows' | 'unclaimed object' | 'parity'
+  kind:
+    | 'nothing there'
+    | 'manifest'
+    | 'chain'
+    | 'missing object'
+    | 'changed object'
+    | 'rows'
+    | 'unclaimed object'
+    | 'parity'
   key: string
   message: string
 }

@@ -23,7 +23,13 @@ export const copyOut = async (session: Session, part: Part, folder: string): Pro
     const { stream, rows } = session.copyTo(
       `copy (${selectRows(part, hour)}) to stdout (format csv, force_quote *, null '')`,
     )
-    await pipeline(stream, createWriteStream(file, { highWaterMark: writeBytes }))
+    try {
+      await pipeline(stream, createWriteStream(file, { highWaterMark: writeBytes }))
+    } catch (error) {
+      // A full disk, say. The rest of the COPY would be waited for by whatever is asked of this connection next.
+      session.break(error as Error)
+      throw error
+    }
     if (rows() > 0) staged.push({ hourMs: hour, file, rows: rows() })
     else await rm(file)
   }

@@ -31,17 +31,20 @@ export const deliverPart = async (
   destination: Destination,
   part: Part,
 ): Promise<DeliverOutcome> => {
+  // "Verified" was said of another place, if the destination was changed meanwhile: a manifest must not stand where its
+  // objects do not.
   const deliveries = await selectDeliveries(context.db, part.partId, part.revision, destination.name)
   let objects: PartObject[] | undefined
   for (const delivery of deliveries) {
-    if (delivery.state === 'verified') continue
+    if (delivery.state === 'verified' && delivery.identity === destination.identity) continue
     if (delivery.state === 'quarantined') return 'quarantined'
     try {
       if (delivery.objectId !== null) objects ??= await ensureStaged(context.encode, session, part)
       const { key, file } = await fileOf(context, part, objects ?? [], delivery, destination.name)
       const evidence = await destination.create(key, file)
       await context.db.transaction(async (tx) => {
-        await markVerified(tx, delivery.deliveryId, destination.identity, evidence)
+        const marked = await markVerified(tx, delivery.deliveryId, destination.identity, evidence)
+        if (marked !== 1) throw new AppError('internal', `Delivery ${delivery.deliveryId} is gone from the database.`)
         // The manifest is the last: the part is whole.
         if (delivery.objectId === null)
           await announceDelivered(tx, context.encode, destination, part, context.clock.now())

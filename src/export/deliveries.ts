@@ -55,15 +55,20 @@ export const makeDue = (db: Queryable): Promise<number> =>
     `update deliveries set next_attempt_at = null where state in ('pending', 'parked') and next_attempt_at is not null`,
   )
 
-/** When each destination's oldest open delivery may be tried again; null means at once. */
+/**
+ * When each destination may be tried again: at the time of its oldest delivery that failed. Parts that were set aside wait
+ * for a person and hold nobody up.
+ */
 export const selectWaiting = async (
   db: Queryable,
-): Promise<{ destination: DestinationName; nextAttemptMs: number | null }[]> =>
+): Promise<{ destination: DestinationName; nextAttemptMs: number }[]> =>
   db.query(
-    `select distinct on (destination) destination,
-            (extract(epoch from next_attempt_at) * 1000)::bigint as "nextAttemptMs"
-     from deliveries where state in ('pending', 'parked')
-     order by destination, part_id, object_id nulls last`,
+    `select destination, (extract(epoch from min(next_attempt_at)) * 1000)::bigint as "nextAttemptMs"
+     from deliveries d
+     where state in ('pending', 'parked') and next_attempt_at is not null
+       and not exists (select from deliveries q where q.part_id = d.part_id and q.destination = d.destination
+                       and q.state = 'quarantined')
+     group by destination`,
   )
 
 /**

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { Db, Session } from '../db.ts'
-import { AppError } from '../errors.ts'
+import { AppError, messageOf } from '../errors.ts'
 import type { Destination } from '../storage/destination.ts'
 import { manifestKey, objectKey } from '../storage/keys.ts'
 import { type Manifest, microsecondText, renderManifest } from '../storage/manifest.ts'
@@ -62,31 +62,46 @@ export const ensureStaged = (context: EncodeContext, session: Session, part: Par
   context.oneAtATime(() => ensureOnce(context, session, part))
 
 const ensureOnce = async (context: EncodeContext, session: Session, part: Part): Promise<PartObject[]> => {
-  const { stagingFolder: staging } = context
   const objects = await selectObjects(session, part.partId)
-  const present = await Promise.all(objects.map((object) => isStaged(staging, part.partId, object)))
-  const gone = objects.filter((_, i) => !present[i])
-  if (gone.length === 0) return objects
+  let missing = await notStaged(context, part, objects)
+  if (missing.length === 0) return objects
   if (part.producer === producerVersion && (await isBuffered(session, part))) {
-    const again = await encodeHours(context, part, await stageRows(context, session, part))
-    const differs = objects.find((object) => again.find((made) => made.key === object.key)?.sha256 !== object.sha256)
-    if (!differs) return objects
+    await encodeHours(context, part, await stageRows(context, session, part))
+    missing = await notStaged(context, part, objects)
   }
-  for (const object of gone) {
+  for (const object of missing) {
     const verified = await selectVerifiedIn(session, object.objectId)
     const sources = context.destinations.filter((one) =>
       verified.some(({ destination, identity }) => one.name === destination && one.identity === identity),
     )
-    await fetchObject(sources, staging, part.partId, object)
+    await fetchObject(sources, context.stagingFolder, part.partId, object)
   }
   return objects
+}
+
+/** Objects whose staged files are not, byte by byte, what their manifest says: gone, torn by a crash, or made otherwise. */
+const notStaged = async (context: EncodeContext, part: Part, objects: readonly PartObject[]): Promise<PartObject[]> => {
+  const staged = await Promise.all(objects.map((object) => isStaged(context.stagingFolder, part.partId, object)))
+  return objects.filter((_, i) => !staged[i])
 }
 
 const stageRows = async (context: EncodeContext, session: Session, part: Part): Promise<StagedHour[]> => {
   const folder = partFolder(context.stagingFolder, part.partId)
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
-  return copyOut(session, part, folder)
+  try {
+    return await copyOut(session, part, folder)
+  } catch (cause) {
+    // What was written of it must not keep the disk full.
+    await rm(folder, { recursive: true, force: true })
+    throw new AppError(
+      'export_encode_failed',
+      `The rows of part ${part.seq} could not be copied out: ${messageOf(cause)}.`,
+      {
+        cause,
+      },
+    )
+  }
 }
 
 const encodeHours = async (

@@ -1,7 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import type { Clock } from '../clock.ts'
-import type { Db, Session } from '../db.ts'
-import { AppError } from '../errors.ts'
+import type { Db } from '../db.ts'
 import type { Log } from '../log.ts'
 import { createSerial } from '../serial.ts'
 import type { Destination } from '../storage/destination.ts'
@@ -14,6 +13,7 @@ import { type EncodeContext, encodePart } from './encode-part.ts'
 import { createEncoder } from './encoder.ts'
 import { createGate } from './gate.ts'
 import { checkHeads } from './heads.ts'
+import { withExporterLock } from './lock.ts'
 import { selectBacklog, selectNextUndelivered, selectUnencoded } from './parts.ts'
 import { dropStaged, stagedParts } from './staging.ts'
 
@@ -59,9 +59,6 @@ export type Exporter = {
   close(): Promise<void>
 }
 
-/** Any number; the same in every process that exports from this database. */
-const exporterLock = 7_261_002
-
 export const createExporter = (deps: ExporterDeps): Exporter => {
   const { db, clock, log, destinations, options } = deps
   const oneRunAtATime = createSerial()
@@ -72,26 +69,9 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
   const stopping = new AbortController()
   let swept = false
 
-  const withLock = async <T>(work: (session: Session, lost: AbortSignal) => Promise<T>): Promise<T> => {
-    const session = await db.session()
-    const lost = new AbortController()
-    session.onLost((error) => lost.abort(error))
-    try {
-      await session.execute('set statement_timeout = 0')
-      const [lock] = await session.query<{ got: boolean }>('select pg_try_advisory_lock($1::bigint) as got', [
-        exporterLock,
-      ])
-      if (!lock?.got) throw new AppError('export_busy', 'Another process exports from this database; wait for it.')
-      return await work(session, AbortSignal.any([lost.signal, stopping.signal]))
-    } finally {
-      await session.query('select pg_advisory_unlock_all()').catch(() => undefined)
-      await session.execute('reset statement_timeout').catch(() => undefined)
-      session.release()
-    }
-  }
-
   const runOnce = (probe: boolean, onProgress: (progress: RunProgress) => void): Promise<RunReport> =>
-    withLock(async (session, stopped) => {
+    withExporterLock(db, async (session, lost) => {
+      const stopped = AbortSignal.any([lost, stopping.signal])
       const encoder = createEncoder()
       const encode: EncodeContext = {
         db,

@@ -30,10 +30,12 @@ export const renderVerify = ({ destinations, parity }: VerifyOutcome): string =>
     lines.push(
       one.problems.length > 0
         ? `  ${number(one.problems.length)} problems`
-        : `  ${one.full ? 'Every byte' : 'Everything'} is as the manifests say${one.full ? '' : ' (sizes and kept checksums; --full reads every byte)'}.`,
+        : one.manifests === 0
+          ? '  Nothing has been delivered yet.'
+          : `  ${one.full ? 'Every byte' : 'Everything'} is as the manifests say${one.full ? '' : ' (sizes and kept checksums; --full reads every byte)'}.`,
     )
   }
-  if (parity) {
+  if (parity && destinations.some((one) => one.manifests > 0)) {
     const [first = 0, second = 0] = parity.behind
     for (const { key, message } of parity.problems.slice(0, problemsShownMax)) lines.push(`WRONG  ${key} ${message}`)
     lines.push(

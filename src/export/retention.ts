@@ -8,8 +8,8 @@ export type RetentionPolicy = {
   keepMs: number
   /** The low-disk rule: parts that are verified in a backup bucket may leave although another destination waits. */
   diskIsLow: boolean
-  /** Whether the backup is a bucket; a folder on the same disk is no backup. */
-  backupIsBucket: boolean
+  /** Identity of the backup bucket; null where the backup is a folder, which is no backup on the same disk. */
+  backupBucket: string | null
 }
 export type Released = { parts: number; events: number; chunks: number; unverified: number }
 
@@ -54,17 +54,20 @@ export const releaseBuffer = async (
 
 /**
  * A part may be released: by the rule (every delivery verified, long enough ago), or because the disk is low and the
- * backup bucket has all of it. $1 is the end of the keeping time, $2 whether the second way is open.
+ * backup bucket of today has all of it. $1 is the end of the keeping time, $2 that bucket's identity, null while the
+ * second way is closed.
  */
 const releasable = (part: string): string =>
   `(${part}.manifest is not null and ${part}.quarantined is null
     and ((not exists (select from deliveries d where d.part_id = ${part}.part_id and d.state <> 'verified')
           and (select max(verified_at) from deliveries d where d.part_id = ${part}.part_id)
               <= to_timestamp($1::float8 / 1000))
-         or ($2::bool and exists (select from deliveries d where d.part_id = ${part}.part_id and d.object_id is null
-                                  and d.destination = 'backup' and d.state = 'verified'))))`
+         or ($2::text is not null
+             and exists (select from deliveries d where d.part_id = ${part}.part_id and d.destination = 'backup')
+             and not exists (select from deliveries d where d.part_id = ${part}.part_id and d.destination = 'backup'
+                             and (d.state <> 'verified' or d.identity is distinct from $2::text)))))`
 
-const mayLeaveEarly = (policy: RetentionPolicy): boolean => policy.diskIsLow && policy.backupIsBucket
+const mayLeaveEarly = (policy: RetentionPolicy): string | null => (policy.diskIsLow ? policy.backupBucket : null)
 
 const selectReleasable = async (db: Queryable, until: number, policy: RetentionPolicy): Promise<number[]> => {
   const rows = await db.query<{ part_id: number }>(

@@ -12,6 +12,7 @@ import { createDestinations } from '../storage/destinations.ts'
 import { adopt } from './adopt.ts'
 import { selectWaiting } from './deliveries.ts'
 import { createExporter, type Exporter } from './exporter.ts'
+import { withExporterLock } from './lock.ts'
 import { releaseBuffer } from './retention.ts'
 import { exportRoutes } from './routes.ts'
 
@@ -83,7 +84,7 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
         {
           keepMs: config.BUFFER_RETENTION_HOURS * 3_600_000,
           diskIsLow: freePercent < config.DISK_LOW_PERCENT,
-          backupIsBucket: config.BACKUP_S3_BUCKET !== undefined,
+          backupBucket: destinations.find((one) => one.name === 'backup' && config.BACKUP_S3_BUCKET)?.identity ?? null,
         },
       )
       if (released.parts > 0 || released.chunks > 0) log.info(released, 'rows left the buffer')
@@ -106,12 +107,14 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
       await clock.sleep(retryLookMs, ended.signal)
       if (ended.signal.aborted) return
       const waiting = await selectWaiting(db).catch(() => [])
-      const due = waiting.some(({ nextAttemptMs }) => nextAttemptMs !== null && nextAttemptMs <= clock.now())
+      const due = waiting.some(({ nextAttemptMs }) => nextAttemptMs <= clock.now())
       if (due) await runQuietly('retry')
     }
   }
 
-  const adoptAll = () => adopt(db, destinations, { clientId: config.CLIENT_ID, nodeId: config.NODE_ID })
+  /** Never beside a run, whose part under way it would take apart. */
+  const adoptAll = () =>
+    withExporterLock(db, () => adopt(db, destinations, { clientId: config.CLIENT_ID, nodeId: config.NODE_ID }))
 
   return {
     exporter,
@@ -126,7 +129,7 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
     start() {
       retaining = retentionLoop()
       schedule = startSchedule(config.EXPORT_SCHEDULE, () => void runQuietly('schedule'))
-      if (schedule.next() !== undefined) retries = retryLoop()
+      retries = retryLoop()
     },
     async close() {
       ended.abort()

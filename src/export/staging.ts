@@ -14,13 +14,16 @@ export const partFolder = (stagingFolder: string, partId: number): string => pat
 export const stagedFile = (stagingFolder: string, partId: number, object: Pick<PartObject, 'key'>): string =>
   path.join(partFolder(stagingFolder, partId), object.key.replaceAll('/', '_'))
 
+/** True when the staged file has the object's bytes: a power cut may leave a file of the right size and other bytes. */
 export const isStaged = async (
   stagingFolder: string,
   partId: number,
-  object: Pick<PartObject, 'key' | 'bytes'>,
+  object: Pick<PartObject, 'key' | 'bytes' | 'sha256'>,
 ): Promise<boolean> => {
-  const found = await stat(stagedFile(stagingFolder, partId, object)).catch(() => undefined)
-  return found?.size === object.bytes
+  const file = stagedFile(stagingFolder, partId, object)
+  const found = await stat(file).catch(() => undefined)
+  if (found?.size !== object.bytes) return false
+  return (await digestOfFile(file)).sha256 === object.sha256
 }
 
 /** What the staged files take up, per part, in bytes. */

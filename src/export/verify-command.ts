@@ -20,7 +20,8 @@ const help = `Usage: evothesis export verify [--full] [--destination client|back
 
   --full    Reads every object whole: SHA-256 and rows. Otherwise sizes, and the checksums that the server keeps.
 
-Exit code: 0 all is as the manifests say, 1 it is not, 2 wrong usage.
+Exit code: 0 all is as the manifests say (or, by the settings, nothing has been delivered yet), 1 it is not, or there are
+no manifests in the place, 2 wrong usage.
 `
 
 /** `evothesis export verify` (no place) and `evothesis verify <place>`. Resolves to the exit code. */
@@ -34,19 +35,23 @@ export const verifyCommand = async (args: string[], io: Io, form: 'settings' | '
     options.place !== undefined
       ? [openPlace(options.place, options)]
       : createDestinations(io.config()).filter((one) => options.only === undefined || one.name === options.only)
-  const outcome = await verifyAll(destinations, options.full, io)
+  const outcome = await verifyAll(destinations, { full: options.full, mustHold: form === 'place' }, io)
   for (const destination of destinations) destination.close()
   io.stdout.write(options.json ? `${JSON.stringify(outcome, null, 2)}\n` : renderVerify(outcome))
   const problems = outcome.destinations.flatMap((one) => one.problems).concat(outcome.parity?.problems ?? [])
   return problems.length === 0 ? 0 : 1
 }
 
-const verifyAll = async (destinations: readonly Destination[], full: boolean, io: Io): Promise<VerifyOutcome> => {
+const verifyAll = async (
+  destinations: readonly Destination[],
+  options: { full: boolean; mustHold: boolean },
+  io: Io,
+): Promise<VerifyOutcome> => {
   const reports: Awaited<ReturnType<typeof verifyDestination>>[] = []
   for (const destination of destinations) {
     let bar: ReturnType<typeof createProgress> | undefined
     const report = await verifyDestination(destination, {
-      full,
+      ...options,
       onProgress(done, total) {
         bar ??= createProgress({ stream: io.stderr, label: `Verify ${destination.name}`, total, unit: 'bytes' })
         bar.update(done)

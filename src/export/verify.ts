@@ -15,6 +15,8 @@ import { countRows } from './count-rows.ts'
 export type VerifyOptions = {
   /** Read every object whole: SHA-256 and rows. Otherwise sizes, and the checksums that the server itself keeps. */
   full: boolean
+  /** Whether no manifest at all is a problem. Who names a place expects files there; where nothing was delivered yet, none are. */
+  mustHold?: boolean
   onProgress?: (done: number, total: number) => void
 }
 export type VerifyReport = {
@@ -44,6 +46,12 @@ export const verifyDestination = async (
   const { links, unreadable } = await readLinks(destination)
   const chain = checkChains(links)
   const problems = [...unreadable, ...chain.problems]
+  if (options.mustHold && problems.length === 0 && links.length === 0)
+    problems.push({
+      kind: 'nothing there',
+      key: destination.identity,
+      message: 'holds no manifest; nothing was found there',
+    })
   const present = new Map<string, number>()
   for await (const { key, bytes } of destination.list('events/')) present.set(key, bytes)
 

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { AppError } from '../errors.ts'
 import type { DestinationName } from '../types.ts'
 import type { Destination, Evidence, LocalFile } from './destination.ts'
-import { digestOf } from './sha256.ts'
+import { digestOf, digestOfFile } from './sha256.ts'
 
 const readBytes = 1 << 18
 /** Where files stand until they are whole; not below `events/` or `manifests/`. */
@@ -83,6 +83,9 @@ const put = async (file: LocalFile, incoming: string, place: string, overwrite: 
   try {
     await copyFile(file.path, aside)
     await sync(aside)
+    const { sha256 } = await digestOfFile(aside)
+    if (sha256 !== file.sha256)
+      throw new AppError('export_encode_failed', `${file.path} has other bytes than it was made with.`)
     if (overwrite) await rename(aside, place)
     else
       await link(aside, place).catch((error: NodeJS.ErrnoException) => {

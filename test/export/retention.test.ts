@@ -21,7 +21,7 @@ const hours = (n: number): string => new Date(Date.now() - n * 3_600_000).toISOS
 const older = hours(40)
 const newer = hours(20)
 
-const atOnce: RetentionPolicy = { keepMs: 0, diskIsLow: false, backupIsBucket: false }
+const atOnce: RetentionPolicy = { keepMs: 0, diskIsLow: false, backupBucket: null }
 const release = (db: Db, policy: Partial<RetentionPolicy> = {}) =>
   releaseBuffer({ db, clock: systemClock, log: silentLog }, { ...atOnce, ...policy })
 const counts = async (db: Db): Promise<unknown> =>
@@ -69,6 +69,8 @@ t.test('rows of a part that one destination has not got are held', async (t) => 
   await exporter.run()
   t.match(await release(db), { parts: 0 })
   t.match(await release(db, { diskIsLow: true }), { parts: 0 }, 'a backup folder is no backup, even on a full disk')
+  const later = { diskIsLow: true, backupBucket: 's3:https://s3.example.com/new-bucket/local' }
+  t.match(await release(db, later), { parts: 0 }, 'nor is a bucket that was set after the files went to a folder')
   t.match(await counts(db), { events: 1 })
 })
 
@@ -81,7 +83,11 @@ t.test('on a full disk rows leave that the backup bucket has; the client is heal
   await insertBatch(db, [{ path: '/a' }, { path: '/b' }], older)
   await waiting.exporter.run()
   await waiting.close()
-  t.match(await release(db, { diskIsLow: true, backupIsBucket: true }), { parts: 1, events: 2, unverified: 1 })
+  t.match(await release(db, { diskIsLow: true, backupBucket: `s3:${s3.endpoint}/backup-bucket/local` }), {
+    parts: 1,
+    events: 2,
+    unverified: 1,
+  })
   t.match(await counts(db), { events: 0, batches: 0 })
 
   // The staged files are gone as well: the only copy is in the backup bucket.
