@@ -133,8 +133,8 @@ t.test('verification', async (t) => {
   })
 
   t.test('the commands say it and end with 0 or 1', async (t) => {
-    const run = async (args: string[]) => {
-      const child = runProgram(args, { DATA_DIR })
+    const run = async (args: string[], env = { DATA_DIR }) => {
+      const child = runProgram(args, env)
       const output = collectOutput(child)
       return { code: await exitOf(child), text: output() }
     }
@@ -150,6 +150,11 @@ t.test('verification', async (t) => {
       destinations: [{ problems: [{ kind: 'missing object' }] }],
     })
     t.match(await run(['verify', 'ftp://x/y']), { code: 2 })
+    for (const nothing of [await tempFolder(t), path.join(DATA_DIR, 'nonexistent')])
+      t.match(await run(['verify', nothing]), { code: 1, text: /WRONG .*nothing was found there/ })
+    const fresh = await run(['export', 'verify'], { DATA_DIR: await tempFolder(t) })
+    t.match(fresh, { code: 0, text: /othing has been delivered yet/ })
+    t.notMatch(fresh.text, /as the manifests say|agree/)
     t.match(await run(['verify']), { code: 2 })
   })
 })
