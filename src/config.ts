@@ -13,7 +13,7 @@ export type SettingProblem = { setting: string; message: string }
  */
 export const loadConfig = (env: NodeJS.ProcessEnv = process.env, envFile = '.env'): Config => {
   const problems: SettingProblem[] = []
-  const fromFile = existsSync(envFile) ? parseEnv(readFileSync(envFile, 'utf8')) : {}
+  const fromFile = readEnvFile(envFile, problems)
   for (const key of Object.keys(fromFile)) problems.push(...misspelt(key, true))
   for (const key of Object.keys(env)) problems.push(...misspelt(key, false))
 
@@ -29,10 +29,16 @@ export const loadConfig = (env: NodeJS.ProcessEnv = process.env, envFile = '.env
     }
   }
   const config = Object.freeze(values) as Config
-  if (problems.length === 0) problems.push(...contradictions(config), ...reserved(config))
+  const unread = new Set(problems.map((problem) => problem.setting))
+  const apart = [...contradictions(config), ...reserved(config)]
+  problems.push(...apart.filter((one) => !one.of.some((name) => unread.has(name))))
   if (problems.length > 0) throw settingProblems(problems)
   return config
 }
+
+/** What stands before all keys in a bucket: the prefix that is set, or the default. */
+export const bucketPrefix = (config: Config, whose: 'CLIENT' | 'BACKUP'): string =>
+  config[`${whose}_S3_PREFIX`] ?? (whose === 'CLIENT' ? 'analytics' : config.CLIENT_ID)
 
 /** What a child process inherits: never a secret, never a setting. */
 export const childEnvironment = (extra: Record<string, string>): NodeJS.ProcessEnv => {
@@ -60,31 +66,81 @@ const textOf = (name: string, setting: Setting<unknown>, env: NodeJS.ProcessEnv)
   if (direct !== undefined && file !== undefined) throw new Error(`is set twice, also by ${name}_FILE`)
   if (file !== undefined) {
     if (!existsSync(file)) throw new Error(`names a file by ${name}_FILE that does not exist`)
-    const content = readFileSync(file, 'utf8').trim()
+    const content = readFile(file, `names a file by ${name}_FILE that`).trim()
     if (content === '') throw new Error(`names an empty file by ${name}_FILE`)
     return content
   }
   return direct ?? setting.fallback
 }
 
-const contradictions = (config: Config): SettingProblem[] => {
-  const problems: SettingProblem[] = []
+const readEnvFile = (file: string, problems: SettingProblem[]): NodeJS.Dict<string> => {
+  if (!existsSync(file)) return {}
+  try {
+    return parseEnv(readFile(file, 'is there, but'))
+  } catch (error) {
+    problems.push({ setting: file, message: messageOf(error) })
+    return {}
+  }
+}
+
+const readFile = (file: string, which: string): string => {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    throw new Error(`${which} ${code === 'EISDIR' ? 'is a folder' : `cannot be read (${code})`}`, { cause })
+  }
+}
+
+/** A problem that lies between settings; it is none while one of those that it is told of could not be read. */
+type Contradiction = SettingProblem & { of: readonly SettingName[] }
+
+const contradictions = (config: Config): Contradiction[] => {
+  const problems: Contradiction[] = []
   for (const whose of ['CLIENT', 'BACKUP'] as const) {
     const bucket = config[`${whose}_S3_BUCKET`]
     const accessKey = config[`${whose}_S3_ACCESS_KEY`]
     const secretKey = config[`${whose}_S3_SECRET_KEY`]
+    const [bucketName, accessName, secretName] = [
+      `${whose}_S3_BUCKET`,
+      `${whose}_S3_ACCESS_KEY`,
+      `${whose}_S3_SECRET_KEY`,
+    ] as const
     if ((accessKey || secretKey) && !bucket)
-      problems.push({ setting: `${whose}_S3_BUCKET`, message: 'is not set, but its keys are' })
+      problems.push({ setting: bucketName, message: 'is not set, but its keys are', of: [bucketName] })
     if (accessKey && !secretKey)
-      problems.push({ setting: `${whose}_S3_SECRET_KEY`, message: `is not set, but ${whose}_S3_ACCESS_KEY is` })
+      problems.push({ setting: secretName, message: `is not set, but ${accessName} is`, of: [secretName] })
     if (secretKey && !accessKey)
-      problems.push({ setting: `${whose}_S3_ACCESS_KEY`, message: `is not set, but ${whose}_S3_SECRET_KEY is` })
+      problems.push({ setting: accessName, message: `is not set, but ${secretName} is`, of: [accessName] })
   }
+  if (config.CLIENT_S3_BUCKET !== undefined && bucketPlace(config, 'CLIENT') === bucketPlace(config, 'BACKUP'))
+    problems.push({
+      setting: 'BACKUP_S3_PREFIX',
+      message:
+        'makes the backup the same bucket and prefix as the client; set another prefix, or another BACKUP_S3_BUCKET',
+      of: (['CLIENT', 'BACKUP'] as const).flatMap((whose): SettingName[] => [
+        'CLIENT_ID',
+        `${whose}_S3_BUCKET`,
+        `${whose}_S3_PREFIX`,
+        `${whose}_S3_ENDPOINT`,
+      ]),
+    })
   return problems
 }
 
+/** Where a destination's bucket is. A name is that of one bucket in all regions of AWS. */
+const bucketPlace = (config: Config, whose: 'CLIENT' | 'BACKUP'): string => {
+  const endpoint = config[`${whose}_S3_ENDPOINT`]
+  const { host, pathname } = endpoint === undefined ? awsAddress : new URL(endpoint)
+  const service = `.${host}`.endsWith(`.${awsAddress.host}`)
+    ? awsAddress.host
+    : `${host}${pathname.replace(/\/+$/, '')}`
+  return [service, config[`${whose}_S3_BUCKET`], bucketPrefix(config, whose)].join(' ')
+}
+const awsAddress = new URL('https://amazonaws.com')
+
 /** Settings that are reserved, and would be ignored by this version: refused rather than believed to work. */
-const reserved = (config: Config): SettingProblem[] => {
+const reserved = (config: Config): Contradiction[] => {
   const asked: [SettingName, boolean][] = [
     ['EXPORT_RULES', config.EXPORT_RULES !== undefined],
     ['EXPORT_RETENTION_DAYS', config.EXPORT_RETENTION_DAYS !== undefined],
@@ -93,7 +149,7 @@ const reserved = (config: Config): SettingProblem[] => {
   ]
   return asked
     .filter(([, isAsked]) => isAsked)
-    .map(([setting]) => ({ setting, message: 'is not available in this version; leave it out' }))
+    .map(([setting]) => ({ setting, message: 'is not available in this version; leave it out', of: [setting] }))
 }
 
 const ownPrefixes =

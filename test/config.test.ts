@@ -54,12 +54,35 @@ t.test('every invalid setting is named in one error', (t) => {
     CLIENT_S3_ENDPOINT: 'ftp://example.com',
     TRUST_PROXY: '10.0.0.0/99',
   }
+  const contradicting: NodeJS.ProcessEnv = { BACKUP_S3_ACCESS_KEY: 'a', CLIENT_S3_ACCESS_KEY: 'a', AGENTS: 'on' }
+  const named = ['BACKUP_S3_BUCKET', 'BACKUP_S3_SECRET_KEY', 'CLIENT_S3_SECRET_KEY', 'CLIENT_S3_BUCKT', 'AGENTS']
   try {
-    load(bad)
+    load({ ...bad, ...contradicting, CLIENT_S3_BUCKET: 'bucket', CLIENT_S3_BUCKT: 'bucket' })
     t.fail('it must throw')
   } catch (error) {
-    for (const name of Object.keys(bad)) t.match((error as Error).message, `  ${name} `)
+    const { message } = error as Error
+    for (const name of [...Object.keys(bad), ...named]) t.match(message, `  ${name} `)
+    t.match(message, `${Object.keys(bad).length + named.length} settings are invalid`)
   }
+  t.end()
+})
+
+t.test('what depends on a setting that could not be read is no problem of its own', (t) => {
+  const keys = { CLIENT_S3_ACCESS_KEY: 'a', CLIENT_S3_SECRET_KEY: 'b' }
+  t.throws(() => load({ ...keys, CLIENT_S3_BUCKET: '-' }), {
+    message: /^A setting is .*\n {2}CLIENT_S3_BUCKET is not a b/,
+  })
+  const same = { CLIENT_S3_BUCKET: 'shared', BACKUP_S3_BUCKET: 'shared', BACKUP_S3_PREFIX: 'analytics' }
+  t.throws(() => load({ ...same, CLIENT_S3_PREFIX: '..' }), { message: /^A setting is .*\n {2}CLIENT_S3_PREFIX / })
+  t.end()
+})
+
+t.test('a .env or a file of a secret that is a folder is said so, beside the other problems', (t) => {
+  const wrong = { PORT: '-1', ADMIN_TOKEN_FILE: folder }
+  t.throws(() => load(wrong, folder), {
+    code: 'setting_invalid',
+    message: new RegExp(`3 settings .*\n  ${folder} is there, but is a folder\n(.|\n)*  ADMIN_TOKEN .*is a folder`),
+  })
   t.end()
 })
 
@@ -75,6 +98,28 @@ t.test('keys without a bucket, and half a pair of keys, are errors', (t) => {
   t.throws(() => load({ CLIENT_S3_ACCESS_KEY: 'a', CLIENT_S3_SECRET_KEY: 'b' }), { message: /CLIENT_S3_BUCKET/ })
   t.throws(() => load({ BACKUP_S3_BUCKET: 'bucket', BACKUP_S3_ACCESS_KEY: 'a' }), { message: /BACKUP_S3_SECRET_KEY/ })
   t.doesNotThrow(() => load({ BACKUP_S3_BUCKET: 'bucket' }))
+  t.end()
+})
+
+t.test('the client and the backup may not be the same place', (t) => {
+  const both = { CLIENT_S3_BUCKET: 'shared', BACKUP_S3_BUCKET: 'shared' }
+  const minio = { CLIENT_S3_ENDPOINT: 'http://minio:9000', BACKUP_S3_ENDPOINT: 'http://MINIO:9000/' }
+  const aws = { CLIENT_S3_ENDPOINT: 'https://s3.eu-central-1.amazonaws.com', BACKUP_S3_REGION: 'eu-central-1' }
+  for (const same of [
+    { ...both, CLIENT_ID: 'analytics' },
+    { ...both, BACKUP_S3_PREFIX: '/analytics/' },
+    { ...both, CLIENT_S3_PREFIX: 'acme', CLIENT_ID: 'acme' },
+    { ...both, ...minio, CLIENT_S3_PREFIX: 'p', BACKUP_S3_PREFIX: 'p' },
+    { ...both, ...aws, BACKUP_S3_PREFIX: 'analytics' },
+  ])
+    t.throws(() => load(same), { message: /BACKUP_S3_PREFIX makes .* the same .* BACKUP_S3_BUCKET/ })
+  for (const different of [
+    both,
+    { ...both, BACKUP_S3_BUCKET: 'other', BACKUP_S3_PREFIX: 'analytics' },
+    { ...both, CLIENT_S3_ENDPOINT: 'http://minio:9000', BACKUP_S3_PREFIX: 'analytics' },
+    { CLIENT_S3_PREFIX: 'p', BACKUP_S3_PREFIX: 'p' },
+  ])
+    t.doesNotThrow(() => load(different))
   t.end()
 })
 

@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import type { Config } from '../config.ts'
+import { bucketPrefix, type Config } from '../config.ts'
 import { AppError, messageOf } from '../errors.ts'
 import { exportFormats } from '../types.ts'
 import { type WarehousePlace, warehouseEngines, warehouseSql } from './warehouse.ts'
@@ -14,7 +14,7 @@ const help = `Usage: evothesis warehouse <${warehouseEngines.join('|')}> [--form
 /** Where the client's files are, as the settings say. */
 export const clientPlace = (config: Config): WarehousePlace => {
   const bucket = config.CLIENT_S3_BUCKET
-  const prefix = config.CLIENT_S3_PREFIX ?? 'analytics'
+  const prefix = bucketPrefix(config, 'CLIENT')
   return {
     url:
       bucket === undefined

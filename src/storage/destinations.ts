@@ -1,5 +1,5 @@
 import path from 'node:path'
-import type { Config } from '../config.ts'
+import { bucketPrefix, type Config } from '../config.ts'
 import { AppError } from '../errors.ts'
 import { type DestinationName, destinationNames } from '../types.ts'
 import type { Destination } from './destination.ts'
@@ -14,7 +14,7 @@ const createDestination = (name: DestinationName, config: Config): Destination =
   const whose = name === 'client' ? 'CLIENT' : 'BACKUP'
   const bucket = config[`${whose}_S3_BUCKET`]
   if (bucket === undefined) return createFolderDestination(name, path.join(config.DATA_DIR, 'exports', name))
-  const prefix = config[`${whose}_S3_PREFIX`] ?? (name === 'client' ? 'analytics' : config.CLIENT_ID)
+  const prefix = bucketPrefix(config, whose)
   const endpoint = config[`${whose}_S3_ENDPOINT`]
   const accessKey = config[`${whose}_S3_ACCESS_KEY`]
   const secretKey = config[`${whose}_S3_SECRET_KEY`]
