@@ -6,6 +6,7 @@ import { AppError, isAppError, messageOf } from './errors.ts'
 import type { Log } from './log.ts'
 import { migrate } from './migrate.ts'
 import { backoffMs } from './retry.ts'
+import { findServer } from './server-file.ts'
 import { classifyDatabaseFault } from './sqlstate.ts'
 
 export type Buffer = {
@@ -19,6 +20,17 @@ export type Buffer = {
   close(): Promise<void>
 }
 
+export type BufferDeps = {
+  clock: Clock
+  log: Log
+  applicationName: string
+  /**
+   * True for the process that serves DATA_DIR: at its end it stops the embedded PostgreSQL, also one that it adopted.
+   * A command stops only what it started itself, because another process may work with what it found running.
+   */
+  owner?: boolean
+}
+
 const connectionsMax = 12
 const retryDelays = { firstMs: 500, maxMs: 15_000 }
 
@@ -27,10 +39,7 @@ const retryDelays = { firstMs: 500, maxMs: 15_000 }
  * waited for in the background, because the collector works without it; a refused password, a missing database or a newer
  * schema is an error at once. Throws `database_failed`, `schema_newer`.
  */
-export const openBuffer = async (
-  config: Config,
-  deps: { clock: Clock; log: Log; applicationName: string },
-): Promise<Buffer> => {
+export const openBuffer = async (config: Config, deps: BufferDeps): Promise<Buffer> => {
   const embedded = config.DATABASE_URL ? undefined : await startEmbeddedPostgres(config.DATA_DIR)
   const url = config.DATABASE_URL?.reveal() ?? embedded?.url ?? ''
   const db = createDb({ url, applicationName: deps.applicationName, connectionsMax, clock: deps.clock })
@@ -38,8 +47,11 @@ export const openBuffer = async (
   const closing = new AbortController()
   const close = async () => {
     closing.abort()
-    await Promise.all(pools.map((pool) => pool.close()))
-    await embedded?.stop()
+    try {
+      await Promise.all(pools.map((pool) => pool.close()))
+    } finally {
+      if (embedded && (deps.owner || embedded.started) && !isServedByAnother(config.DATA_DIR)) await embedded.stop()
+    }
   }
   try {
     const attempt = () => migrate(db, deps.log, { compressAfterDays: config.COMPRESS_AFTER_DAYS })
@@ -64,6 +76,12 @@ export const openBuffer = async (
 /** The buffer of a server that runs on this DATA_DIR, for a command beside it; undefined when none does. */
 export const findBufferUrl = async (config: Config): Promise<string | undefined> =>
   config.DATABASE_URL?.reveal() ?? (await findEmbeddedPostgres(config.DATA_DIR))
+
+/** A server that began meanwhile has adopted the PostgreSQL that we started, and stops it at its own end. */
+const isServedByAnother = (dataDir: string): boolean => {
+  const server = findServer(dataDir)
+  return server !== undefined && server.pid !== process.pid
+}
 
 const isAway = (error: unknown): boolean => !isAppError(error) && classifyDatabaseFault(error) === 'away'
 

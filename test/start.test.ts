@@ -3,6 +3,10 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import t from 'tap'
+import { openBuffer } from '../src/buffer.ts'
+import { systemClock } from '../src/clock.ts'
+import { loadConfig } from '../src/config.ts'
+import { silentLog } from '../src/log.ts'
 import { tempFolder } from './support/exporter.ts'
 import { collectOutput, exitOf, runProgram, startServer } from './support/server.ts'
 
@@ -77,6 +81,38 @@ t.test('a second server on the same folder is refused, and the first goes on', {
   t.match(await post(first.address, { eventType: 'pageview' }), { status: 'success' })
   first.process.kill('SIGTERM')
   await first.exited
+})
+
+t.test('a command beside a server leaves its database running', { skip: !usesEmbedded }, async (t) => {
+  const folder = await tempFolder(t)
+  // The second server adopts the PostgreSQL of the first: it serves the folder, so it stops it all the same.
+  const killed = await startServer(folder)
+  killed.process.kill('SIGKILL')
+  await killed.exited
+  const server = await startServer(folder)
+  t.equal(await exitOf(runProgram(['migrate'], { DATA_DIR: folder })), 0)
+  t.match(await post(server.address, { eventType: 'pageview' }), { status: 'success' })
+  t.match(await server.admin('GET', '/events/count'), { total_events: 1 })
+  t.match(await server.admin('GET', '/export/status'), { destinations: Array })
+  server.process.kill('SIGTERM')
+  t.equal(await server.exited, 0)
+  t.strictSame(processesOf(folder), [])
+  t.equal(await exitOf(runProgram(['migrate'], { DATA_DIR: folder })), 0)
+  t.strictSame(processesOf(folder), [], 'without a server, a command stops what it started')
+})
+
+t.test('a server that adopts the database of a command keeps it', { skip: !usesEmbedded }, async (t) => {
+  const folder = await tempFolder(t)
+  const config = loadConfig({ DATA_DIR: folder })
+  const deps = { clock: systemClock, log: silentLog, applicationName: 'test' }
+  const command = await openBuffer(config, deps)
+  const server = await startServer(folder)
+  await command.close()
+  t.match(await post(server.address, { eventType: 'pageview' }), { status: 'success' })
+  t.match(await server.admin('GET', '/events/count'), { total_events: 1 })
+  server.process.kill('SIGTERM')
+  t.equal(await server.exited, 0)
+  t.strictSame(processesOf(folder), [])
 })
 
 t.test('a taken port is one clear message, and leaves nothing running', { skip: !usesEmbedded }, async (t) => {

@@ -10,8 +10,11 @@ export const runMigrate = async (): Promise<number> => {
     log: createLog(config.LOG_LEVEL),
     applicationName: 'evothesis migrate',
   })
-  await buffer.ready
-  process.stdout.write(`${buffer.describe} is up to date.\n`)
-  await buffer.close()
-  return 0
+  try {
+    await buffer.ready
+    process.stdout.write(`${buffer.describe} is up to date.\n`)
+    return 0
+  } finally {
+    await buffer.close()
+  }
 }

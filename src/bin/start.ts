@@ -26,7 +26,7 @@ export const start = async (): Promise<number> => {
   // Closed in reverse order, however far the start has come.
   const closers: (() => unknown)[] = []
   try {
-    const buffer = await openBuffer(config, { clock, log, applicationName: 'evothesis' })
+    const buffer = await openBuffer(config, { clock, log, applicationName: 'evothesis', owner: true })
     closers.unshift(() => buffer.close())
     const services = createServices({ buffer, config, clock, log, hashKey, adminToken })
     closers.unshift(() => services.close())
