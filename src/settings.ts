@@ -64,6 +64,14 @@ const url =
       throw new Error(`must be an address that starts with ${protocols.map((p) => `${p}//`).join(' or ')}`)
     return value
   }
+const webAddress = url('https:', 'http:')
+/** The address of an S3-compatible service. It is shown to people, so that it may hold no credentials. */
+export const endpoint = (value: string): string => {
+  const { username, password } = new URL(webAddress(value))
+  if (username !== '' || password !== '')
+    throw new Error('must not hold a user or a password: keys have settings of their own')
+  return value
+}
 const byteUnits: Record<string, number> = { b: 1, kb: 1e3, mb: 1e6, gb: 1e9, tb: 1e12 }
 /** `4 GB`, `500MB`, `1048576`: bytes, decimal units. */
 export const bytes = (value: string): number => {
@@ -152,7 +160,7 @@ const bucketOf = (whose: string, defaultPrefix: string) => {
     BUCKET: one(undefined, bucketName, 'Bucket. Without one, files go to a folder under DATA_DIR/exports.'),
     PREFIX: one(undefined, prefix, `Key prefix in the bucket. Default: ${defaultPrefix}.`),
     REGION: one('us-east-1', text, 'Region.'),
-    ENDPOINT: one(undefined, url('https:', 'http:'), 'Address of an S3-compatible service other than AWS.'),
+    ENDPOINT: one(undefined, endpoint, 'Address of an S3-compatible service other than AWS.'),
     ACCESS_KEY: defineSecret(group)('Access key id. A bucket without keys is parked until it has some.'),
     SECRET_KEY: defineSecret(group)('Secret access key.'),
     CHECKSUM: one(
@@ -262,10 +270,10 @@ export const settings = {
 
   BILLING_PLAN: billing('metered', name, 'Plan in plans.yaml.'),
   BILLING_TIMEZONE: billing('UTC', timeZone, 'IANA time zone of billing periods and daily notes.'),
-  BILLING_WEBHOOK_URL: billing(undefined, url('https:', 'http:'), 'The first webhook endpoint.'),
+  BILLING_WEBHOOK_URL: billing(undefined, webAddress, 'The first webhook endpoint.'),
   BILLING_WEBHOOK_SECRET: defineSecret('Billing and alerts')('Its signing secret, whsec_….'),
   WEBHOOK_ALLOW_PRIVATE: billing('false', flag, 'Allow http and private addresses as webhook endpoints.'),
-  ALERT_WEBHOOK_URL: billing(undefined, url('https:', 'http:'), 'Where alerts are posted.'),
+  ALERT_WEBHOOK_URL: billing(undefined, webAddress, 'Where alerts are posted.'),
   ALERT_WEBHOOK_SECRET: defineSecret('Billing and alerts')('Its signing secret, whsec_….'),
 
   AGENTS: agents('off', oneOf(['off', 'on']), 'Let Claude write the narrative. Figures never depend on it.'),
@@ -273,7 +281,7 @@ export const settings = {
   AGENTS_BUDGET_USD: agents('0.05', decimal, 'Most that one run may cost.'),
   PROFILE_NOTES_MAX: agents('500', integer(0, 100000), 'Customer profiles in the vault.'),
   ANTHROPIC_API_KEY: defineSecret('Notes')('Key of the Claude API.'),
-  ANTHROPIC_BASE_URL: agents(undefined, url('https:', 'http:'), 'Address of the Claude API, for a proxy.'),
+  ANTHROPIC_BASE_URL: agents(undefined, webAddress, 'Address of the Claude API, for a proxy.'),
   VAULT_DIR: agents(undefined, text, 'Folder of the vault. Default: DATA_DIR/vault.'),
 }
 

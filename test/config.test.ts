@@ -123,6 +123,20 @@ t.test('the client and the backup may not be the same place', (t) => {
   t.end()
 })
 
+t.test('an endpoint with credentials in it is refused, and not shown', (t) => {
+  for (const name of ['CLIENT_S3_ENDPOINT', 'BACKUP_S3_ENDPOINT'])
+    for (const userinfo of ['hidden:hidden', 'hidden', ':hidden'])
+      try {
+        load({ [name]: `http://${userinfo}@minio:9000` })
+        t.fail('it must throw')
+      } catch (error) {
+        t.match((error as Error).message, `${name} must not hold a user or a password`)
+        t.notMatch(inspect(error, { depth: 9 }), 'hidden')
+      }
+  t.doesNotThrow(() => load({ CLIENT_S3_ENDPOINT: 'http://minio:9000' }))
+  t.end()
+})
+
 t.test('a secret may come from a file, and is never printed', (t) => {
   const file = fileWith('token', 'very-secret-value\n')
   const config = load({ ADMIN_TOKEN_FILE: file, DATABASE_URL: 'postgres://u:very-secret-value@h/d' })

@@ -1,4 +1,5 @@
-import { AppError } from '../errors.ts'
+import { AppError, messageOf } from '../errors.ts'
+import { endpoint } from '../settings.ts'
 import type { Destination } from './destination.ts'
 import { createFolderDestination } from './folder-destination.ts'
 import { createS3Destination } from './s3-destination.ts'
@@ -17,6 +18,7 @@ export const openPlace = (
   const url = URL.canParse(place) ? new URL(place) : undefined
   if (url?.protocol !== 's3:' || url.hostname === '')
     throw new AppError('usage_invalid', `${place} is neither s3://bucket/prefix nor a folder.`)
+  if (options.endpoint !== undefined) checkEndpoint(options.endpoint)
   return createS3Destination('client', {
     bucket: url.hostname,
     prefix: decodeURIComponent(url.pathname).replace(/^\/+|\/+$/g, ''),
@@ -28,4 +30,12 @@ export const openPlace = (
     sse: undefined,
     sseKmsKeyId: undefined,
   })
+}
+
+const checkEndpoint = (text: string): void => {
+  try {
+    endpoint(text)
+  } catch (error) {
+    throw new AppError('usage_invalid', `--endpoint ${messageOf(error)}`)
+  }
 }
