@@ -154,9 +154,29 @@ t.test('an unreachable schedule is refused at the start', async (t) => {
   t.strictSame(processesOf(folder), [])
 })
 
+t.test('help is printed and nothing is done; an unknown argument is refused', async (t) => {
+  const folder = await tempFolder(t)
+  const run = async (args: string[]) => {
+    const child = runProgram(args, { DATA_DIR: path.join(folder, 'data') })
+    const output = collectOutput(child)
+    return { code: await exitOf(child), output: output() }
+  }
+  for (const name of ['start', 'migrate', 'demo'])
+    for (const flag of ['--help', '-h'])
+      t.match(await run([name, flag]), { code: 0, output: `Usage: evothesis ${name}` }, `${name} ${flag}`)
+  for (const args of [
+    ['start', '--port=1'],
+    ['migrate', 'now'],
+    ['demo', 'visits'],
+  ])
+    t.match(await run(args), { code: 2, output: /usage_invalid[\s\S]*Usage: evothesis/ }, args.join(' '))
+  t.strictSame(readdirSync(folder), [])
+})
+
 t.test('the help lists every command', (t) => {
   const program = new URL('../src/bin/evothesis.ts', import.meta.url).pathname
   const help = execFileSync(process.execPath, ['--import', 'tsx', program, '--help'], { encoding: 'utf8' })
   for (const command of ['start', 'migrate', 'export', 'demo']) t.match(help, `  ${command} `)
+  t.match(help, 'replay')
   t.end()
 })

@@ -5,14 +5,14 @@ export type Command = { line: string; run: (args: string[]) => Promise<number> }
 export const commands: Record<string, Command> = {
   start: {
     line: 'Run everything: collector, exporter, database where none is set.',
-    run: async () => (await import('./start.ts')).start(),
+    run: async (args) => (await import('./start.ts')).runStart(args),
   },
   migrate: {
     line: 'Bring the database to the version of this program.',
-    run: async () => (await import('./migrate.ts')).runMigrate(),
+    run: async (args) => (await import('./migrate.ts')).runMigrate(args),
   },
   export: {
-    line: 'run | status | verify | adopt: make and deliver files, show what waits, prove it.',
+    line: 'run | status | verify | replay | adopt: make and deliver files, show what waits, prove it.',
     run: async (args) => (await import('./export.ts')).runExport(args),
   },
   verify: {

@@ -9,11 +9,27 @@ import { ensureSecret } from '../secrets.ts'
 import { claimServerFile, refuseSecondServer } from '../server-file.ts'
 import { banner } from './banner.ts'
 import { listen } from './listen.ts'
+import { asksForHelp } from './plain-command.ts'
 import { createServices } from './services.ts'
 import { stopRequested } from './signals.ts'
 
+const help = `Usage: evothesis start
+
+  Runs the collector, the exporter, billing and, where DATABASE_URL is not set, a PostgreSQL in DATA_DIR, until Ctrl-C or
+  SIGTERM. Settings come from the environment and .env; .env.example lists them.
+
+Exit code: 0 stopped in order, 1 failed, 2 wrong usage.
+`
+
+/** `evothesis start`. Resolves to the exit code. */
+export const runStart = async (args: string[]): Promise<number> => {
+  if (!asksForHelp(args, help)) return start()
+  process.stdout.write(help)
+  return 0
+}
+
 /** Everything in one process: database, collector, exporter, billing. Stops in reverse order on Ctrl-C and SIGTERM. */
-export const start = async (): Promise<number> => {
+const start = async (): Promise<number> => {
   const config = loadConfig()
   const log = createLog(config.LOG_LEVEL)
   const dataDir = path.resolve(config.DATA_DIR)
