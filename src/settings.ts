@@ -72,6 +72,22 @@ export const endpoint = (value: string): string => {
     throw new Error('must not hold a user or a password: keys have settings of their own')
   return value
 }
+/**
+ * The address of a PostgreSQL, checked as far as it can be without a connection: else a mistake in it would look like a
+ * database that is away. What is wrong is never shown, it may be the password.
+ */
+const databaseUrl = (value: string): Secret => {
+  const parsed = URL.canParse(value) ? new URL(value) : undefined
+  const host = parsed && (parsed.hostname || parsed.searchParams.get('host'))
+  if (!parsed || !['postgres:', 'postgresql:'].includes(parsed.protocol) || !host || isCutShort(parsed))
+    throw new Error(
+      'must be an address such as postgres://user:password@host:5432/evothesis; what is special in the user or the password must be percent-encoded (# as %23, @ as %40, / as %2F, ? as %3F)',
+    )
+  return secret(value)
+}
+/** Whether a #, / or ? in the password ended the address too early, so that user and password were read as host and port. */
+const isCutShort = ({ hash, username, pathname, search }: URL): boolean =>
+  hash !== '' || (username === '' && (pathname || search).includes('@'))
 const byteUnits: Record<string, number> = { b: 1, kb: 1e3, mb: 1e6, gb: 1e9, tb: 1e12 }
 /** `4 GB`, `500MB`, `1048576`: bytes, decimal units. */
 export const bytes = (value: string): number => {
@@ -139,7 +155,13 @@ const define =
   })
 const defineSecret =
   (group: string) =>
-  (doc: string): Setting<Secret | undefined> => ({ group, doc, fallback: undefined, secret: true, read: secret })
+  (doc: string, read: (value: string) => Secret = secret): Setting<Secret | undefined> => ({
+    group,
+    doc,
+    fallback: undefined,
+    secret: true,
+    read,
+  })
 
 const client = define('Who this is')
 const server = define('Server')
@@ -189,7 +211,8 @@ export const settings = {
   PORT: server('8000', integer(0, 65535), 'Port to listen on.'),
   DATA_DIR: server('./data', text, 'Folder for everything this program keeps.'),
   DATABASE_URL: defineSecret('Server')(
-    'PostgreSQL 15 or newer, TimescaleDB recommended, e.g. postgres://user:password@host:5432/evothesis. Without it an embedded PostgreSQL is started under DATA_DIR.',
+    'PostgreSQL 15 or newer, TimescaleDB recommended, e.g. postgres://user:password@host:5432/evothesis, its password percent-encoded. Without it an embedded PostgreSQL is started under DATA_DIR.',
+    databaseUrl,
   ),
   DEMO: server(undefined, flag, 'Serve the demo shop at /. Default: on only without DATABASE_URL.'),
   LOG_LEVEL: server('info', oneOf(['debug', 'info', 'warn', 'error', 'silent']), 'How much is logged.'),

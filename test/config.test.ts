@@ -137,6 +137,36 @@ t.test('an endpoint with credentials in it is refused, and not shown', (t) => {
   t.end()
 })
 
+t.test('a DATABASE_URL that is none is refused, and not shown', (t) => {
+  const wrong = [
+    ...['#hidden', 'hidden#1', '1#hidden', 'hidden/1', '1/hidden', '1?hidden'].map(
+      (password) => `postgres://user:${password}@db:5432/evothesis`,
+    ),
+    ...['hidden', 'db:5432/hidden', 'mysql://u:hidden@db/x', 'http://u:hidden@db/x', 'postgres:///hidden'],
+    ...['postgres://u:hidden@/x', 'postgres://u:hidden@db:port/x', 'postgres://u:hidden@db:99999/x'],
+  ]
+  for (const value of wrong)
+    for (const env of [{ DATABASE_URL: value }, { DATABASE_URL_FILE: fileWith('database-url', value) }])
+      try {
+        load(env)
+        t.fail(`${value} must be refused`)
+      } catch (error) {
+        t.match((error as Error).message, /DATABASE_URL must be an address such as postgres:.*percent-encoded/)
+        t.notMatch(inspect(error, { depth: 9 }), 'hidden')
+      }
+  for (const value of [
+    'postgres://localhost/x',
+    'postgresql://user:p%23%40%2F%25@db:5432/evothesis?sslmode=require',
+    'postgres://user%40server:password@db.example.com/x',
+    'postgres://user:pass@word@db.example.com/x',
+    'postgres://user:100%@db.example.com/x?application_name=a@b',
+    'postgres://postgres:x@[::1]:5432/postgres',
+    'postgres:///evothesis?host=/var/run/postgresql',
+  ])
+    t.equal(load({ DATABASE_URL: value }).DATABASE_URL?.reveal(), value)
+  t.end()
+})
+
 t.test('a secret may come from a file, and is never printed', (t) => {
   const file = fileWith('token', 'very-secret-value\n')
   const config = load({ ADMIN_TOKEN_FILE: file, DATABASE_URL: 'postgres://u:very-secret-value@h/d' })
