@@ -13,8 +13,11 @@ export type Buffer = {
   db: Db
   /** For people: which database this is, without its password. */
   describe: string
-  /** Resolves when the schema is up to date; later than `openBuffer` when the server is away at start. */
-  ready: Promise<void>
+  /**
+   * Resolves when the schema is up to date; later than `openBuffer` when the server is away at start. To false when the
+   * buffer was closed before: then there is nothing to work with.
+   */
+  ready: Promise<boolean>
   /** Another pool on the same server, with limits of its own; closed together with the buffer. */
   open(options: Omit<DbOptions, 'url' | 'clock'>): Db
   close(): Promise<void>
@@ -60,7 +63,7 @@ export const openBuffer = async (config: Config, deps: BufferDeps): Promise<Buff
       (error: unknown) => error,
     )
     if (first !== undefined && (embedded || !isAway(first))) throw startError(first, url)
-    const ready = first === undefined ? Promise.resolve() : waitFor(attempt, closing.signal, deps)
+    const ready = first === undefined ? Promise.resolve(true) : waitFor(attempt, closing.signal, deps)
     const open: Buffer['open'] = (options) => {
       const pool = createDb({ ...options, url, clock: deps.clock })
       pools.push(pool)
@@ -89,14 +92,16 @@ const waitFor = async (
   attempt: () => Promise<void>,
   signal: AbortSignal,
   { clock, log }: { clock: Clock; log: Log },
-): Promise<void> => {
-  for (let tries = 0; !signal.aborted; tries++) {
+): Promise<boolean> => {
+  for (let tries = 0; ; tries++) {
     log.warn({ tries }, 'the database is away; waiting for it')
     await clock.sleep(backoffMs(tries, retryDelays), signal)
-    if (signal.aborted) return
+    if (signal.aborted) return false
     try {
-      return await attempt()
+      await attempt()
+      return !signal.aborted
     } catch (error) {
+      if (signal.aborted) return false
       if (!isAway(error)) log.error({ err: error }, `the database cannot be used: ${messageOf(error)}`)
     }
   }

@@ -26,6 +26,13 @@ const processesOf = (folder: string): string[] =>
 const post = async (address: string, body: unknown): Promise<unknown> =>
   (await fetch(`${address}/collect`, { method: 'POST', body: JSON.stringify(body) })).json()
 
+/** What the promise resolves to, or `late` when that takes longer. */
+const within = async <T>(ms: number, promise: Promise<T>): Promise<T | 'late'> => {
+  const ended = new AbortController()
+  const late = systemClock.sleep(ms, ended.signal).then(() => 'late' as const)
+  return Promise.race([promise, late]).finally(() => ended.abort())
+}
+
 t.test('one command starts everything, and SIGTERM leaves nothing running', { skip: !usesEmbedded }, async (t) => {
   const folder = await tempFolder(t)
   const server = await startServer(folder)
@@ -113,6 +120,16 @@ t.test('a server that adopts the database of a command keeps it', { skip: !usesE
   server.process.kill('SIGTERM')
   t.equal(await server.exited, 0)
   t.strictSame(processesOf(folder), [])
+})
+
+t.test('a server whose database is away stops when it is asked to', async (t) => {
+  const folder = await tempFolder(t)
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    const server = await startServer(folder, { DATABASE_URL: 'postgres://u:p@127.0.0.1:1/db' })
+    server.process.kill(signal)
+    t.equal(await within(15_000, server.exited), 0, signal)
+    t.strictSame(processesOf(folder), [])
+  }
 })
 
 t.test('a taken port is one clear message, and leaves nothing running', { skip: !usesEmbedded }, async (t) => {

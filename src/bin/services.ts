@@ -41,15 +41,19 @@ export const createServices = ({ buffer, config, clock, log, hashKey, adminToken
   const rejects = destinations
     .filter((one) => one.name === 'backup')
     .map((destination) => createRejectsDelivery({ db, clock, log, nodeId: config.NODE_ID, destination, stagingFolder }))
+  let closed = false
   return {
     routes(app: App): void {
       for (const room of [collector, exporting, billing, pixel]) room.routes(app)
     },
     startCollecting: () => collector.start(),
+    /** Does nothing after `close`: a loop that is started then would never end. */
     startWorking(): void {
+      if (closed) return
       for (const room of [exporting, billing, ...rejects]) room.start()
     },
     async close(): Promise<void> {
+      closed = true
       for (const room of [collector, ...rejects, billing, exporting]) await room.close()
     },
   }

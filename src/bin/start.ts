@@ -54,7 +54,9 @@ const start = async (): Promise<number> => {
     closers.unshift(() => app.close())
     closers.push(() => serverFile.remove())
     void buffer.ready
-      .then(() => services.startWorking())
+      .then((isReady) => {
+        if (isReady) services.startWorking()
+      })
       .catch((error: unknown) => log.error({ err: error }, 'exports and billing could not be started'))
     process.stdout.write(banner({ config, dataDir, address, database: buffer.describe }))
     await stop
