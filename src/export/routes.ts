@@ -11,8 +11,7 @@ import type { Exporter } from './exporter.ts'
 import { openReplay } from './replay.ts'
 import { selectHolder } from './retention.ts'
 import { selectStatus } from './status.ts'
-import { warehouseEngines, warehouseSql } from './warehouse.ts'
-import { clientPlace } from './warehouse-command.ts'
+import { warehouseStatements } from './warehouse-command.ts'
 
 type Deps = {
   db: Db
@@ -76,8 +75,6 @@ export const exportRoutes = (app: App, deps: Deps): void => {
     part_rows_max: config.PART_ROWS_MAX,
     part_bytes_max: config.PART_BYTES_MAX,
     destinations: Object.fromEntries(destinations.map((one) => [one.name, one.describe()])),
-    warehouse: Object.fromEntries(
-      warehouseEngines.map((engine) => [engine, warehouseSql(engine, clientPlace(config), 'parquet')]),
-    ),
+    warehouse: warehouseStatements(config),
   }))
 }

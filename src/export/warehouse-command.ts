@@ -2,8 +2,8 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { bucketPrefix, type Config } from '../config.ts'
 import { AppError, messageOf } from '../errors.ts'
-import { exportFormats } from '../types.ts'
-import { type WarehousePlace, warehouseEngines, warehouseSql } from './warehouse.ts'
+import { type ExportFormat, exportFormats } from '../types.ts'
+import { type WarehouseEngine, type WarehousePlace, warehouseEngines, warehouseSql } from './warehouse.ts'
 
 const help = `Usage: evothesis warehouse <${warehouseEngines.join('|')}> [--format parquet|json|csv]
 
@@ -27,6 +27,19 @@ export const clientPlace = (config: Config): WarehousePlace => {
   }
 }
 
+/** The statements for each engine that reads a format which is exported; null for the others. */
+export const warehouseStatements = (config: Config): Record<string, string | null> =>
+  Object.fromEntries(
+    warehouseEngines.map((engine) => {
+      const format = formatFor(engine, config)
+      return [engine, config.EXPORT_FORMAT.includes(format) ? warehouseSql(engine, clientPlace(config), format) : null]
+    }),
+  )
+
+/** Only DuckDB's statements are for any format. */
+const formatFor = (engine: WarehouseEngine, config: Config): ExportFormat =>
+  engine === 'duckdb' ? (config.EXPORT_FORMAT.at(-1) ?? 'parquet') : 'parquet'
+
 /** `evothesis warehouse <engine>`. Resolves to the exit code. */
 export const warehouseCommand = (
   args: string[],
@@ -38,7 +51,7 @@ export const warehouseCommand = (
     return 0
   }
   const config = io.config()
-  const chosen = format ?? (engine !== 'duckdb' ? 'parquet' : (config.EXPORT_FORMAT.at(-1) ?? 'parquet'))
+  const chosen = format ?? formatFor(engine, config)
   if (engine !== 'duckdb' && chosen !== 'parquet')
     throw new AppError('usage_invalid', `The statements for ${engine} are for parquet; set EXPORT_FORMAT to hold it.`)
   io.stdout.write(warehouseSql(engine, clientPlace(config), chosen))

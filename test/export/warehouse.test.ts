@@ -2,10 +2,11 @@ import path from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import t from 'tap'
 import { warehouseEngines, warehouseSql } from '../../src/export/warehouse.ts'
+import { warehouseStatements } from '../../src/export/warehouse-command.ts'
 import { exportColumns } from '../../src/types.ts'
 import { insertBatch } from '../support/batches.ts'
 import { createTestDatabase } from '../support/database.ts'
-import { createTestExporter, tempFolder } from '../support/exporter.ts'
+import { createTestExporter, tempFolder, testConfig } from '../support/exporter.ts'
 import { collectOutput, exitOf, runProgram } from '../support/server.ts'
 
 t.test('the printed DuckDB statements make the files of every format the same table', async (t) => {
@@ -78,4 +79,18 @@ t.test('every engine has its statements, for the configured bucket', async (t) =
   }
   const wrong = runProgram(['warehouse', 'oracle'], {})
   t.equal(await exitOf(wrong), 2)
+})
+
+t.test('statements are given for what is exported only', (t) => {
+  for (const [EXPORT_FORMAT, duckdb, others] of [
+    ['json', /format=json/, null],
+    ['csv,json', /format=csv/, null],
+    ['json,parquet', /format=parquet/, /format=parquet/],
+  ] as const) {
+    const statements = warehouseStatements(testConfig({ EXPORT_FORMAT, CLIENT_S3_BUCKET: 'acme-events' }))
+    t.strictSame(Object.keys(statements), [...warehouseEngines])
+    for (const engine of warehouseEngines)
+      t.match(statements[engine], engine === 'duckdb' ? duckdb : others, `${engine} of ${EXPORT_FORMAT}`)
+  }
+  t.end()
 })
