@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import t from 'tap'
+import { closeAll } from '../src/bin/close-all.ts'
 import { openBuffer } from '../src/buffer.ts'
 import { systemClock } from '../src/clock.ts'
 import { loadConfig } from '../src/config.ts'
@@ -124,12 +125,26 @@ t.test('a server that adopts the database of a command keeps it', { skip: !usesE
 
 t.test('a server whose database is away stops when it is asked to', async (t) => {
   const folder = await tempFolder(t)
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     const server = await startServer(folder, { DATABASE_URL: 'postgres://u:p@127.0.0.1:1/db' })
     server.process.kill(signal)
     t.equal(await within(15_000, server.exited), 0, signal)
     t.strictSame(processesOf(folder), [])
   }
+})
+
+t.test('a part that cannot be stopped does not keep the others running', async (t) => {
+  const closed: string[] = []
+  const closers = [
+    () => closed.push('server'),
+    () => Promise.reject(new Error('no')),
+    () => {
+      throw new Error('never')
+    },
+    () => closed.push('database'),
+  ]
+  t.equal(await closeAll(closers, silentLog), false)
+  t.strictSame(closed, ['server', 'database'])
 })
 
 t.test('a taken port is one clear message, and leaves nothing running', { skip: !usesEmbedded }, async (t) => {

@@ -41,20 +41,26 @@ export const createServices = ({ buffer, config, clock, log, hashKey, adminToken
   const rejects = destinations
     .filter((one) => one.name === 'backup')
     .map((destination) => createRejectsDelivery({ db, clock, log, nodeId: config.NODE_ID, destination, stagingFolder }))
-  let closed = false
+  let stopping = false
   return {
     routes(app: App): void {
       for (const room of [collector, exporting, billing, pixel]) room.routes(app)
     },
     startCollecting: () => collector.start(),
-    /** Does nothing after `close`: a loop that is started then would never end. */
+    /** Does nothing once the process stops: a loop that is started then would never end. */
     startWorking(): void {
-      if (closed) return
+      if (stopping) return
       for (const room of [exporting, billing, ...rejects]) room.start()
     },
-    async close(): Promise<void> {
-      closed = true
-      for (const room of [collector, ...rejects, billing, exporting]) await room.close()
+    /**
+     * Ends a run of the exporter that is under way, in good order; a request that waits for it is answered. Before the
+     * HTTP server is closed, which waits for its requests.
+     */
+    async stopExports(): Promise<void> {
+      stopping = true
+      await exporting.exporter.close()
     },
+    /** In this order: billing and the rejected events use destinations that the exporter closes. */
+    closers: [collector, ...rejects, billing, exporting].map((room) => () => room.close()),
   }
 }

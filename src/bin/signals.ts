@@ -1,4 +1,4 @@
-/** Resolves at the first Ctrl-C or SIGTERM. A second Ctrl-C ends the process at once, without order. */
+/** Resolves at the first Ctrl-C, SIGTERM, or SIGHUP (the terminal was closed). A second Ctrl-C ends the process at once, without order. */
 export const stopRequested = (): Promise<void> =>
   new Promise((resolve) => {
     let asked = false
@@ -12,4 +12,5 @@ export const stopRequested = (): Promise<void> =>
     let askedAt = 0
     process.on('SIGINT', stop)
     process.on('SIGTERM', stop)
+    process.on('SIGHUP', stop)
   })

@@ -3,11 +3,13 @@ import path from 'node:path'
 import { openBuffer } from '../buffer.ts'
 import { systemClock as clock } from '../clock.ts'
 import { loadConfig } from '../config.ts'
+import { AppError } from '../errors.ts'
 import { createApp } from '../http.ts'
 import { createLog } from '../log.ts'
 import { ensureSecret } from '../secrets.ts'
 import { claimServerFile, refuseSecondServer } from '../server-file.ts'
 import { banner } from './banner.ts'
+import { closeAll } from './close-all.ts'
 import { listen } from './listen.ts'
 import { asksForHelp } from './plain-command.ts'
 import { createServices } from './services.ts'
@@ -28,7 +30,7 @@ export const runStart = async (args: string[]): Promise<number> => {
   return 0
 }
 
-/** Everything in one process: database, collector, exporter, billing. Stops in reverse order on Ctrl-C and SIGTERM. */
+/** Everything in one process: database, collector, exporter, billing. Stops in reverse order on a signal. */
 const start = async (): Promise<number> => {
   const config = loadConfig()
   const log = createLog(config.LOG_LEVEL)
@@ -41,17 +43,19 @@ const start = async (): Promise<number> => {
 
   // Closed in reverse order, however far the start has come.
   const closers: (() => unknown)[] = []
+  let inOrder = true
   try {
     const buffer = await openBuffer(config, { clock, log, applicationName: 'evothesis', owner: true })
     closers.unshift(() => buffer.close())
     const services = createServices({ buffer, config, clock, log, hashKey, adminToken })
-    closers.unshift(() => services.close())
+    closers.unshift(...services.closers)
     const app = createApp({ log, trustProxy: config.TRUST_PROXY })
+    // Both at once: nobody comes in while a run ends, and the requests that wait for the run are answered.
+    closers.unshift(() => Promise.all([app.close(), services.stopExports()]))
     services.routes(app)
     await services.startCollecting()
     const address = await listen(app, config)
     const serverFile = claimServerFile(dataDir, address)
-    closers.unshift(() => app.close())
     closers.push(() => serverFile.remove())
     void buffer.ready
       .then((isReady) => {
@@ -62,8 +66,10 @@ const start = async (): Promise<number> => {
     await stop
     process.stdout.write('Stopping: finishing what was accepted …\n')
   } finally {
-    for (const close of closers) await close()
+    inOrder = await closeAll(closers, log)
   }
+  // An error, not only an exit code: it ends the process whatever was left open.
+  if (!inOrder) throw new AppError('internal', 'The server could not be stopped in order; its log says why.')
   process.stdout.write('Stopped.\n')
   return 0
 }
