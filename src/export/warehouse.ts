@@ -74,11 +74,11 @@ select dt, count(*) as events, count(distinct visitor_id) as visitors
 from ${table} where dt >= current_date - 7 group by dt order by dt;
 
 -- one hour reads one partition
-select event_type, count(*) as events from ${table} where dt = current_date and hr = 12 group by event_type order by 2 desc;
+select event_type, count(*) as events from ${table} where dt = current_date and hr = 12 group by event_type order by 2 desc, 1;
 
 -- a field of the raw event
 select ${json('attribution.utmParams.utm_source')} as source, count(*) as pageviews
-from ${table} where event_type = 'pageview' group by 1 order by 2 desc;
+from ${table} where event_type = 'pageview' group by 1 order by 2 desc, 1;
 `
 
 const hive = (column: string): string =>
