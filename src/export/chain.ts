@@ -50,7 +50,9 @@ export const checkChains = (links: readonly Link[]): Chain => {
   const groups = new Map<string, Link[]>()
   for (const link of links) {
     const name = `${link.manifest.node_id} ${link.manifest.epoch}`
-    groups.set(name, [...(groups.get(name) ?? []), link])
+    const group = groups.get(name)
+    if (group) group.push(link)
+    else groups.set(name, [link])
   }
   const problems: Problem[] = []
   const starts: ChainStart[] = []

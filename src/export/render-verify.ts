@@ -1,4 +1,5 @@
 import type { Problem } from './chain.ts'
+import { count } from './render.ts'
 import type { VerifyReport } from './verify.ts'
 
 export type VerifyOutcome = {
@@ -15,21 +16,25 @@ export const renderVerify = ({ destinations, parity }: VerifyOutcome): string =>
   for (const one of destinations) {
     lines.push(
       one.place,
-      `  ${number(one.manifests)} manifests, ${number(one.objects)} objects, ${number(one.bytes)} bytes, ${number(one.events)} events (${number(one.erased)} erased)`,
+      `  ${count(one.manifests, 'manifest')}, ${count(one.objects, 'object')}, ${count(one.bytes, 'byte')}, ${count(one.events, 'event')} (${number(one.erased)} erased)`,
       ...one.starts.map((start) => `  node ${start.node}, epoch ${start.epoch}: from part ${start.part}`),
     )
     if (one.quarantined > 0)
-      lines.push(`  ${number(one.quarantined)} parts are quarantined: they say so, and hold no files`)
+      lines.push(
+        one.quarantined === 1
+          ? '  1 part is quarantined: it says so, and holds no files'
+          : `  ${number(one.quarantined)} parts are quarantined: they say so, and hold no files`,
+      )
     if (one.pending.length > 0)
       lines.push(
-        `  ${number(one.pending.length)} objects after the newest manifest: under way, or their manifest is missing`,
+        `  ${count(one.pending.length, 'object')} after the newest manifest: under way, or the manifest is missing`,
       )
     for (const { kind, key, message } of one.problems.slice(0, problemsShownMax))
       lines.push(`  WRONG  ${kind}: ${key} ${message}`)
     if (one.problems.length > problemsShownMax) lines.push(`  … ${number(one.problems.length - problemsShownMax)} more`)
     lines.push(
       one.problems.length > 0
-        ? `  ${number(one.problems.length)} problems`
+        ? `  ${count(one.problems.length, 'problem')}`
         : one.manifests === 0
           ? '  Nothing has been delivered yet.'
           : `  ${one.full ? 'Every byte' : 'Everything'} is as the manifests say${one.full ? '' : ' (sizes and kept checksums; --full reads every byte)'}.`,
@@ -40,9 +45,9 @@ export const renderVerify = ({ destinations, parity }: VerifyOutcome): string =>
     for (const { key, message } of parity.problems.slice(0, problemsShownMax)) lines.push(`WRONG  ${key} ${message}`)
     lines.push(
       parity.problems.length > 0
-        ? `The destinations differ in ${number(parity.problems.length)} manifests.`
+        ? `The destinations differ in ${count(parity.problems.length, 'manifest')}.`
         : first + second > 0
-          ? `The destinations agree; one is ${number(Math.max(first, second))} parts behind.`
+          ? `The destinations agree; one is ${count(Math.max(first, second), 'part')} behind.`
           : 'The destinations agree.',
     )
   }

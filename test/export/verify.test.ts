@@ -2,6 +2,8 @@ import { cp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import t from 'tap'
+import { renderReport } from '../../src/export/render.ts'
+import { renderVerify } from '../../src/export/render-verify.ts'
 import { checkParity, verifyDestination } from '../../src/export/verify.ts'
 import { createFolderDestination } from '../../src/storage/folder-destination.ts'
 import { insertBatch } from '../support/batches.ts'
@@ -160,4 +162,30 @@ t.test('verification', async (t) => {
     t.notMatch(told.text, 'hidden')
     t.match(await run(['verify']), { code: 2 })
   })
+})
+
+t.test('one of a thing is not told in the plural', (t) => {
+  const say = (n: number): string =>
+    renderVerify({
+      destinations: [
+        {
+          ...{ place: 'folder:/x', full: true, starts: [], manifests: n, objects: n, bytes: n, events: n, erased: n },
+          quarantined: n,
+          pending: Array.from({ length: n }, () => 'key'),
+          problems: Array.from({ length: n }, () => ({ kind: 'rows', key: 'key', message: 'differs' })),
+        },
+      ],
+      parity: { problems: [], behind: [n, 0] },
+    }) + renderReport({ parts: n, events: n, held: null, destinations: [] })
+  const one = say(1)
+  for (const phrase of [
+    '1 manifest, 1 object, 1 byte, 1 event (',
+    '1 part is quarantined',
+    '1 object after the newest',
+  ])
+    t.match(one, phrase)
+  for (const phrase of ['  1 problem\n', 'one is 1 part behind.', '1 event in 1 part.']) t.match(one, phrase)
+  t.match(say(2), '2 manifests, 2 objects, 2 bytes, 2 events (')
+  t.match(say(2000), '2,000 events in 2,000 parts.')
+  t.end()
 })
