@@ -8,6 +8,7 @@ import { migrate } from './migrate.ts'
 import { backoffMs } from './retry.ts'
 import { findServer } from './server-file.ts'
 import { classifyDatabaseFault } from './sqlstate.ts'
+import { superviseEmbeddedPostgres } from './supervised-postgres.ts'
 
 export type Buffer = {
   db: Db
@@ -28,7 +29,8 @@ export type BufferDeps = {
   log: Log
   applicationName: string
   /**
-   * True for the process that serves DATA_DIR: at its end it stops the embedded PostgreSQL, also one that it adopted.
+   * True for the process that serves DATA_DIR: it keeps the embedded PostgreSQL running, and stops it at its end, also
+   * one that it adopted.
    * A command stops only what it started itself, because another process may work with what it found running.
    */
   owner?: boolean
@@ -43,7 +45,9 @@ const retryDelays = { firstMs: 500, maxMs: 15_000 }
  * schema is an error at once. Throws `database_failed`, `schema_newer`.
  */
 export const openBuffer = async (config: Config, deps: BufferDeps): Promise<Buffer> => {
-  const embedded = config.DATABASE_URL ? undefined : await startEmbeddedPostgres(config.DATA_DIR)
+  const startEmbedded = () =>
+    deps.owner ? superviseEmbeddedPostgres(config.DATA_DIR, deps) : startEmbeddedPostgres(config.DATA_DIR)
+  const embedded = config.DATABASE_URL ? undefined : await startEmbedded()
   const url = config.DATABASE_URL?.reveal() ?? embedded?.url ?? ''
   const db = createDb({ url, applicationName: deps.applicationName, connectionsMax, clock: deps.clock })
   const pools = [db]
@@ -62,7 +66,8 @@ export const openBuffer = async (config: Config, deps: BufferDeps): Promise<Buff
       () => undefined,
       (error: unknown) => error,
     )
-    if (first !== undefined && (embedded || !isAway(first))) throw startError(first, url)
+    const isWaitedFor = (deps.owner || !embedded) && isAway(first)
+    if (first !== undefined && !isWaitedFor) throw startError(first, url)
     const ready = first === undefined ? Promise.resolve(true) : waitFor(attempt, closing.signal, deps)
     const open: Buffer['open'] = (options) => {
       const pool = createDb({ ...options, url, clock: deps.clock })

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, openSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs'
 import { chown, lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
@@ -11,8 +11,10 @@ import { AppError, messageOf } from './errors.ts'
 
 export type EmbeddedPostgres = {
   url: string
+  port: number
   /** False when a server that was already running on this folder was adopted. */
   started: boolean
+  isRunning(): boolean
   /** Fast shutdown: waits until the server has ended. */
   stop(): Promise<void>
 }
@@ -24,10 +26,10 @@ const stopMsMax = 60_000
  * Starts the PostgreSQL that npm brings, with its data under `<dataDir>/postgres`, or adopts the one that a killed
  * process left running there. Promises a server that answers. The package's binaries are used, not its class: that
  * one's exit hook stops PostgreSQL while we still drain. The server has its own process group, so that Ctrl-C in a
- * terminal does not reach it before us.
+ * terminal does not reach it before us. It listens on the port that is asked for, else on any free one.
  * Errors: `database_failed` with the server's last words.
  */
-export const startEmbeddedPostgres = async (dataDir: string): Promise<EmbeddedPostgres> => {
+export const startEmbeddedPostgres = async (dataDir: string, portAsked?: number): Promise<EmbeddedPostgres> => {
   const root = path.resolve(dataDir)
   const folder = path.join(root, 'postgres')
   const binaries = await findBinaries()
@@ -39,13 +41,14 @@ export const startEmbeddedPostgres = async (dataDir: string): Promise<EmbeddedPo
     await answers(running.port, running.pid, folder)
     return handle(running.port, running.pid, password, false)
   }
-  // PostgreSQL itself refuses to start when another program has the pid of its stale file.
-  if (running) await rm(path.join(folder, 'postmaster.pid'), { force: true })
+  // PostgreSQL itself refuses to start when another program has the pid of its stale file. Else the file is left to it:
+  // by it PostgreSQL knows whether processes of the server that ended still write.
+  if (running && isAlive(running.pid)) await rm(path.join(folder, 'postmaster.pid'), { force: true })
 
   const runAs = await asOtherThanRoot(folder, binaries)
   if (!existsSync(path.join(folder, 'PG_VERSION'))) await initialise(folder, binaries, password, runAs)
 
-  const port = await freePort()
+  const port = portAsked ?? (await freePort())
   const logFile = path.join(root, 'postgres.log')
   const out = openSync(logFile, 'a', 0o600)
   const [command, args] = runAs.wrap(path.join(binaries, 'postgres'), [
@@ -59,6 +62,7 @@ export const startEmbeddedPostgres = async (dataDir: string): Promise<EmbeddedPo
     env: { ...serverEnvironment(), PGDATA: folder },
     ...runAs.ids,
   })
+  closeSync(out)
   const pid = child.pid
   let exit: string | undefined
   child.once('error', (error) => {
@@ -107,7 +111,9 @@ const addressOf = (port: number, password: string): string =>
 
 const handle = (port: number, pid: number, password: string, started: boolean): EmbeddedPostgres => ({
   url: addressOf(port, password),
+  port,
   started,
+  isRunning: () => isAlive(pid),
   async stop() {
     // SIGINT is PostgreSQL's fast shutdown; SIGQUIT, after a long wait, its immediate one (recovery at next start).
     signal(pid, 'SIGINT')

@@ -147,6 +147,32 @@ t.test('a part that cannot be stopped does not keep the others running', async (
   t.strictSame(closed, ['server', 'database'])
 })
 
+t.test('a PostgreSQL that is killed is started again, and nothing is lost', { skip: !usesEmbedded }, async (t) => {
+  const folder = await tempFolder(t)
+  const server = await startServer(folder, { LOG_LEVEL: 'error' })
+  const pidFile = path.join(folder, 'postgres', 'postmaster.pid')
+  let sent = 0
+  for (const round of ['first', 'second']) {
+    const pid = Number(readFileSync(pidFile, 'utf8').split('\n')[0])
+    for (let i = 0; i < 20; i++) {
+      if (i === 5) process.kill(pid, 'SIGKILL')
+      t.match(await post(server.address, { eventType: 'pageview' }), { status: 'success' })
+      sent++
+    }
+    let counted: number | undefined
+    for (const beganMs = Date.now(); counted !== sent && Date.now() - beganMs < 60_000; await systemClock.sleep(200))
+      counted = await server.admin<{ total_events: number }>('GET', '/events/count').then(
+        (answer) => answer.total_events,
+        () => undefined,
+      )
+    t.equal(counted, sent, `all events after the ${round} kill`)
+  }
+  t.match(server.output(), 'has ended; starting it again')
+  server.process.kill('SIGTERM')
+  t.equal(await server.exited, 0)
+  t.strictSame(processesOf(folder), [])
+})
+
 t.test('a taken port is one clear message, and leaves nothing running', { skip: !usesEmbedded }, async (t) => {
   const folder = await tempFolder(t)
   const other = createServer()
