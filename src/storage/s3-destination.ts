@@ -6,6 +6,7 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
@@ -42,6 +43,8 @@ export type S3Options = {
 const singlePutBytesMax = 64 * 1024 * 1024
 const requestMsMax = 120_000
 const connectMsMax = 10_000
+/** A sweep reads so many pages of a listing at most; what is left is swept at the next one. */
+const sweepPagesMax = 100
 
 /**
  * An S3 bucket, or a compatible one, as a destination. Retries are the delivery's (its ledger counts them), so the SDK's
@@ -230,13 +233,21 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
     async sweep(isOurs) {
       let swept = 0
       try {
-        const page = await s3.send(
-          new ListMultipartUploadsCommand({ Bucket: bucket, ...(prefix !== '' && { Prefix: `${prefix}/` }) }),
-        )
-        for (const { Key, UploadId } of page.Uploads ?? []) {
-          if (Key === undefined || UploadId === undefined || !isOurs(relative(Key))) continue
-          await s3.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId }))
-          swept++
+        let next: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {}
+        for (let pages = 0; next && pages < sweepPagesMax; pages++) {
+          const page: ListMultipartUploadsCommandOutput = await s3.send(
+            new ListMultipartUploadsCommand({
+              Bucket: bucket,
+              ...(prefix !== '' && { Prefix: `${prefix}/` }),
+              ...next,
+            }),
+          )
+          for (const { Key, UploadId } of page.Uploads ?? []) {
+            if (Key === undefined || UploadId === undefined || !isOurs(relative(Key))) continue
+            await s3.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId }))
+            swept++
+          }
+          next = markersAfter(page)
         }
       } catch (error) {
         throw s3Error(error, place)
@@ -246,6 +257,12 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
     close: () => s3.destroy(),
   }
 }
+
+/** Where the next page of unfinished uploads begins; undefined after the last one. */
+const markersAfter = (page: ListMultipartUploadsCommandOutput) =>
+  page.IsTruncated && page.NextKeyMarker
+    ? { KeyMarker: page.NextKeyMarker, ...(page.NextUploadIdMarker && { UploadIdMarker: page.NextUploadIdMarker }) }
+    : undefined
 
 const contentType = (key: string): string => {
   if (key.endsWith('.parquet')) return 'application/vnd.apache.parquet'

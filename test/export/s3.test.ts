@@ -1,5 +1,7 @@
 import { createHash, randomFillSync } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import t from 'tap'
 import { secret } from '../../src/secret.ts'
@@ -162,4 +164,67 @@ t.test('no object needs more than 10,000 parts', (t) => {
   for (const size of [1, 64e6, 5e9, 167_772_160_000, 167_772_160_001, 5e12])
     t.ok(Math.ceil(size / partBytesFor(size)) <= 10_000, `${size} bytes`)
   t.end()
+})
+
+/** Lists unfinished uploads a page at a time, without an end where `pages` is Infinity, and notes which are aborted. */
+const startUploadsServer = async (pages: number) => {
+  const aborted: string[] = []
+  const asked: string[] = []
+  const server = http.createServer((request, response) => {
+    const url = new URL(request.url ?? '', 'http://x')
+    const uploadId = url.searchParams.get('uploadId')
+    if (request.method === 'DELETE') {
+      aborted.push(`${url.pathname} ${uploadId}`)
+      response.writeHead(204).end()
+      return
+    }
+    const marker = [url.searchParams.get('key-marker'), url.searchParams.get('upload-id-marker')]
+    asked.push(marker.join(' '))
+    const page = Number(/\d+$/.exec(marker[0] ?? '')?.[0] ?? -1) + 1
+    const uploads = [`p/ours-${page}`, `p/theirs-${page}`].map(
+      (key) => `<Upload><Key>${key}</Key><UploadId>id-${page}</UploadId></Upload>`,
+    )
+    const next = `<NextKeyMarker>p/theirs-${page}</NextKeyMarker><NextUploadIdMarker>id-${page}</NextUploadIdMarker>`
+    const isLast = page + 1 === pages
+    response.writeHead(200, { 'content-type': 'application/xml' })
+    response.end(
+      `<ListMultipartUploadsResult><IsTruncated>${!isLast}</IsTruncated>${isLast ? '' : next}${uploads.join('')}</ListMultipartUploadsResult>`,
+    )
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return { endpoint, aborted, asked, close: () => server.close() }
+}
+
+t.test('unfinished uploads are swept on all pages of their listing, and on no more than 100', async (t) => {
+  for (const [pages, read] of [
+    [1, 1],
+    [3, 3],
+    [Number.POSITIVE_INFINITY, 100],
+  ] as const) {
+    const server = await startUploadsServer(pages)
+    const destination = createS3Destination('client', {
+      bucket: 'bucket-a',
+      prefix: 'p',
+      region: 'us-east-1',
+      endpoint: server.endpoint,
+      forcePathStyle: true,
+      accessKey: secret('S3RVER'),
+      secretKey: secret('S3RVER'),
+      sse: undefined,
+      sseKmsKeyId: undefined,
+    })
+    t.equal(await destination.sweep((key) => key.startsWith('ours-')), read)
+    destination.close()
+    server.close()
+    const numbers = Array.from({ length: read }, (_, n) => n)
+    t.strictSame(
+      server.aborted,
+      numbers.map((n) => `/bucket-a/p/ours-${n} id-${n}`),
+    )
+    t.strictSame(
+      server.asked,
+      numbers.map((n) => (n === 0 ? ' ' : `p/theirs-${n - 1} id-${n - 1}`)),
+    )
+  }
 })
