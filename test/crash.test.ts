@@ -80,6 +80,7 @@ t.test(`${kills} kills -9 while collecting and exporting lose nothing and double
   t.equal(await last.exited, 0)
 
   t.comment(`${acknowledged.size} events acknowledged`)
+  t.ok(acknowledged.size > 0, 'something was acknowledged')
   for (const destination of ['client', 'backup']) {
     const { rows, problems, manifests } = await readDelivered(folderReader(path.join(folder, 'exports', destination)))
     t.strictSame(problems, [], `${destination}: every object is in a manifest that is true`)
