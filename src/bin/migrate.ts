@@ -2,7 +2,7 @@ import { openBuffer } from '../buffer.ts'
 import { systemClock } from '../clock.ts'
 import { loadConfig } from '../config.ts'
 import { createLog } from '../log.ts'
-import { asksForHelp } from './plain-command.ts'
+import { printsHelp } from './plain-command.ts'
 
 const help = `Usage: evothesis migrate
 
@@ -13,10 +13,7 @@ Exit code: 0 up to date, 1 failed, 2 wrong usage.
 `
 
 export const runMigrate = async (args: string[]): Promise<number> => {
-  if (asksForHelp(args, help)) {
-    process.stdout.write(help)
-    return 0
-  }
+  if (printsHelp(args, help)) return 0
   const config = loadConfig()
   const buffer = await openBuffer(config, {
     clock: systemClock,

@@ -11,7 +11,7 @@ import { claimServerFile, refuseSecondServer } from '../server-file.ts'
 import { banner } from './banner.ts'
 import { closeAll } from './close-all.ts'
 import { listen } from './listen.ts'
-import { asksForHelp } from './plain-command.ts'
+import { printsHelp } from './plain-command.ts'
 import { createServices } from './services.ts'
 import { stopRequested } from './signals.ts'
 
@@ -23,15 +23,9 @@ const help = `Usage: evothesis start
 Exit code: 0 stopped in order, 1 failed, 2 wrong usage.
 `
 
-/** `evothesis start`. Resolves to the exit code. */
-export const runStart = async (args: string[]): Promise<number> => {
-  if (!asksForHelp(args, help)) return start()
-  process.stdout.write(help)
-  return 0
-}
-
 /** Everything in one process: database, collector, exporter, billing. Stops in reverse order on a signal. */
-const start = async (): Promise<number> => {
+export const runStart = async (args: string[]): Promise<number> => {
+  if (printsHelp(args, help)) return 0
   const config = loadConfig()
   const log = createLog(config.LOG_LEVEL)
   const dataDir = path.resolve(config.DATA_DIR)
