@@ -184,6 +184,7 @@ t.test('a taken port is one clear message, and leaves nothing running', { skip: 
   t.equal(await exitOf(child), 1)
   t.match(output(), `PORT ${port} is in use`)
   t.notMatch(output(), /\n\s+at /, 'no stack trace')
+  t.strictSame(readdirSync(folder), [], 'no database was made')
   t.strictSame(processesOf(folder), [])
 })
 

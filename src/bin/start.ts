@@ -10,7 +10,7 @@ import { ensureSecret } from '../secrets.ts'
 import { claimServerFile, refuseSecondServer } from '../server-file.ts'
 import { banner } from './banner.ts'
 import { closeAll } from './close-all.ts'
-import { listen } from './listen.ts'
+import { listen, probePort } from './listen.ts'
 import { printsHelp } from './plain-command.ts'
 import { createServices } from './services.ts'
 import { stopRequested } from './signals.ts'
@@ -31,6 +31,7 @@ export const runStart = async (args: string[]): Promise<number> => {
   const dataDir = path.resolve(config.DATA_DIR)
   mkdirSync(dataDir, { recursive: true })
   refuseSecondServer(dataDir)
+  await probePort(config)
   const stop = stopRequested()
   const hashKey = ensureSecret(config.HASH_KEY, path.join(dataDir, 'secrets', 'hash-key'))
   const adminToken = ensureSecret(config.ADMIN_TOKEN, path.join(dataDir, 'admin-token'))
