@@ -37,6 +37,7 @@ export type ExporterDeps = {
   options: ExporterOptions
 }
 
+type Wanted = { probe: boolean; claim: boolean }
 export type RunProgress = { rows: number; rowsTotal: number; parts: number; delivered: Record<string, number> }
 export type RunReport = {
   parts: number
@@ -50,9 +51,10 @@ export type Exporter = {
   /**
    * One run: claims all unclaimed batches into parts, encodes them, delivers every open delivery once. Resolves when each
    * of those is verified, parked, quarantined or has failed once. A run that is asked for during another one starts after
-   * it, so that events acknowledged before the call are in it. Throws `export_busy` when another process exports.
+   * it, so that events acknowledged before the call are in it. Without `claim` it only finishes parts that are there;
+   * with `probe` it also tries what waits for a later time. Throws `export_busy` when another process exports.
    */
-  run(options?: { probe?: boolean; onProgress?: (progress: RunProgress) => void }): Promise<RunReport>
+  run(options?: { probe?: boolean; claim?: boolean; onProgress?: (progress: RunProgress) => void }): Promise<RunReport>
   /** What the present run has done so far; undefined between runs. */
   progress(): RunProgress | undefined
   /** Lets the present step end, then stops. */
@@ -63,13 +65,13 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
   const { db, clock, log, destinations, options } = deps
   const oneRunAtATime = createSerial()
   /** The run that was asked for and has not begun; who asks meanwhile joins it. */
-  let waiting: { wanted: { probe: boolean }; report: Promise<RunReport> } | undefined
+  let waiting: { wanted: Wanted; report: Promise<RunReport> } | undefined
   let current: RunProgress | undefined
   let running: Promise<unknown> = Promise.resolve()
   const stopping = new AbortController()
   let swept = false
 
-  const runOnce = (probe: boolean, onProgress: (progress: RunProgress) => void): Promise<RunReport> =>
+  const runOnce = ({ probe, claim }: Wanted, onProgress: (progress: RunProgress) => void): Promise<RunReport> =>
     withExporterLock(db, async (session, lost) => {
       const stopped = AbortSignal.any([lost, stopping.signal])
       const encoder = createEncoder()
@@ -123,6 +125,7 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
               report()
               encoded.open()
             }
+            if (!claim || stopped.aborted) return { events, held: null }
             // Files that cannot be delivered now must not fill the disk; the events are safe in the buffer.
             if ((await dropUnneeded()) > options.stagingBytesMax) return { events, held: 'the staging folder is full' }
             heads = await checkHeads(deps)
@@ -173,15 +176,16 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
       }
     })
 
-  const run: Exporter['run'] = ({ probe = false, onProgress = () => {} } = {}) => {
+  const run: Exporter['run'] = ({ probe = false, claim = true, onProgress = () => {} } = {}) => {
     if (waiting) {
       waiting.wanted.probe ||= probe
+      waiting.wanted.claim ||= claim
       return waiting.report
     }
-    const wanted = { probe }
+    const wanted: Wanted = { probe, claim }
     const report = oneRunAtATime(() => {
       waiting = undefined
-      return runOnce(wanted.probe, onProgress)
+      return runOnce(wanted, onProgress)
     })
     waiting = { wanted, report }
     running = report.catch(() => undefined)

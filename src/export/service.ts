@@ -6,7 +6,7 @@ import { diskOf } from '../disk.ts'
 import { isAppError, messageOf } from '../errors.ts'
 import type { App } from '../http.ts'
 import type { Log } from '../log.ts'
-import { startSchedule } from '../schedule.ts'
+import { cronOf, startSchedule } from '../schedule.ts'
 import type { Destination } from '../storage/destination.ts'
 import { createDestinations } from '../storage/destinations.ts'
 import { adopt } from './adopt.ts'
@@ -63,9 +63,9 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
   let retaining: Promise<void> = Promise.resolve()
 
   /** Resolves to false when another process holds the exporter's lock. */
-  const runQuietly = async (why: string): Promise<boolean> => {
+  const runQuietly = async (why: string, claim = true): Promise<boolean> => {
     try {
-      const report = await exporter.run()
+      const report = await exporter.run({ claim })
       if (report.parts > 0 || report.held !== null) log.info({ why, ...report }, 'export run')
       return true
     } catch (error) {
@@ -102,13 +102,15 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
 
   const retryLoop = async (): Promise<void> => {
     // A process that was killed holds the lock until the database notices.
-    while (!ended.signal.aborted && !(await runQuietly('start'))) await clock.sleep(retryLookMs, ended.signal)
+    // Without a schedule parts are made on request only; what was begun is finished all the same.
+    const claim = cronOf(config.EXPORT_SCHEDULE) !== undefined
+    while (!ended.signal.aborted && !(await runQuietly('start', claim))) await clock.sleep(retryLookMs, ended.signal)
     while (!ended.signal.aborted) {
       await clock.sleep(retryLookMs, ended.signal)
       if (ended.signal.aborted) return
       const waiting = await selectWaiting(db).catch(() => [])
       const due = waiting.some(({ nextAttemptMs }) => nextAttemptMs <= clock.now())
-      if (due) await runQuietly('retry')
+      if (due) await runQuietly('retry', claim)
     }
   }
 
