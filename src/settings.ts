@@ -163,6 +163,10 @@ const defineSecret =
     read,
   })
 
+/** Reserved names: the notes are not in this version. */
+const notesGroup = 'Notes (reserved: without effect in this version)'
+const reserved = 'Reserved: without effect in this version.'
+
 const client = define('Who this is')
 const server = define('Server')
 const collect = define('Collect')
@@ -170,7 +174,7 @@ const privacy = define('Privacy')
 const exporting = define('Export')
 const retention = define('Retention')
 const billing = define('Billing and alerts')
-const agents = define('Notes')
+const agents = define(notesGroup)
 
 const checksums = ['sha256', 'md5', 'none'] as const
 const sseModes = ['AES256', 'aws:kms'] as const
@@ -232,7 +236,7 @@ export const settings = {
   EVENT_BYTES_MAX: collect('32768', bytes, 'Largest event, as JSON.'),
   RATE_LIMIT_COLLECT: collect('1000/s', rate, 'Requests per address to the collect routes; 0 turns it off.'),
   RATE_LIMIT_SITE: collect('0', rate, 'Events per site to the collect routes, whoever sends them; 0 turns it off.'),
-  RATE_LIMIT_ADMIN: collect('100/s', rate, 'Requests per address to all other routes; 0 turns it off.'),
+  RATE_LIMIT_ADMIN: collect('100/s', rate, `Requests per address to all other routes; 0 turns it off. ${reserved}`),
   SPOOL_BYTES_MAX: collect('2 GB', bytes, 'Largest spool on disk while the database is away.'),
   REQUEST_RECEIPT_HOURS: collect('168', integer(1, 8760), 'How long a retried request is recognised.'),
   MESSAGE_RECEIPT_HOURS: collect('24', integer(1, 8760), 'How long a retried Segment message is recognised.'),
@@ -252,7 +256,11 @@ export const settings = {
   ),
   REDACT_MODE: privacy('redact', oneOf(['redact', 'hash']), 'Private values become [REDACTED], or a keyed hash.'),
   REDACT_KEYS: privacy(undefined, list, 'Further keys whose values are private, separated by commas.'),
-  SESSION_TIMEOUT_MINUTES: privacy('30', integer(1, 1440), 'A session ends after this long without an event.'),
+  SESSION_TIMEOUT_MINUTES: privacy(
+    '30',
+    integer(1, 1440),
+    `A session ends after this long without an event. ${reserved}`,
+  ),
 
   EXPORT_SCHEDULE: exporting(
     'hourly',
@@ -284,8 +292,16 @@ export const settings = {
     integer(1, 36500),
     'Delivered objects are deleted after this. Default: never.',
   ),
-  PROFILE_RETENTION_DAYS: retention('180', integer(1, 36500), 'Visitors, sessions and facts are kept this long.'),
-  NOTES_RETENTION_DAYS: retention(undefined, integer(1, 36500), 'Notes are kept this long. Default: for ever.'),
+  PROFILE_RETENTION_DAYS: retention(
+    '180',
+    integer(1, 36500),
+    `Visitors, sessions and facts are kept this long. ${reserved}`,
+  ),
+  NOTES_RETENTION_DAYS: retention(
+    undefined,
+    integer(1, 36500),
+    `Notes are kept this long. Default: for ever. ${reserved}`,
+  ),
   COMPRESS_AFTER_DAYS: retention('7', integer(1, 3650), 'TimescaleDB compresses rows that are held back this long.'),
 
   ...prefixed('CLIENT_S3_', bucketOf('client', 'analytics')),
@@ -303,7 +319,7 @@ export const settings = {
   AGENTS_MODEL: agents('claude-haiku-4-5', text, 'Model.'),
   AGENTS_BUDGET_USD: agents('0.05', decimal, 'Most that one run may cost.'),
   PROFILE_NOTES_MAX: agents('500', integer(0, 100000), 'Customer profiles in the vault.'),
-  ANTHROPIC_API_KEY: defineSecret('Notes')('Key of the Claude API.'),
+  ANTHROPIC_API_KEY: defineSecret(notesGroup)('Key of the Claude API.'),
   ANTHROPIC_BASE_URL: agents(undefined, webAddress, 'Address of the Claude API, for a proxy.'),
   VAULT_DIR: agents(undefined, text, 'Folder of the vault. Default: DATA_DIR/vault.'),
 }
