@@ -1,5 +1,7 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
+import rateLimit from '@fastify/rate-limit'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import { addressRate } from './address-rate.ts'
 import { AppError, type ErrorCode, errorCodes, isAppError } from './errors.ts'
 import type { Log } from './log.ts'
 
@@ -11,6 +13,15 @@ export type AppOptions = {
   log: Log
   /** Fastify's notion of TRUST_PROXY. */
   trustProxy: boolean | string
+  /** Requests per second and address to routes that need the admin token, with it or without; none or 0: any number. */
+  adminRatePerSecond?: number
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Counts a request against its address; throws rate_limited. */
+    countAdminRequest(request: FastifyRequest): Promise<void>
+  }
 }
 
 /** Seconds a client waits before it tries again, where the answer says so. */
@@ -34,6 +45,7 @@ export const createApp = (options: AppOptions): App => {
     return503OnClosing: false,
     forceCloseConnections: 'idle',
   })
+  limitAdminRequests(app, options.adminRatePerSecond ?? 0)
   app.setErrorHandler((error, request, reply) => {
     const problem = toAppError(error)
     if (problem.status >= 500)
@@ -42,6 +54,19 @@ export const createApp = (options: AppOptions): App => {
   })
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, new AppError('not_found', errorCodes.not_found[1])))
   return app
+}
+
+const limitAdminRequests = (app: App, perSecond: number): void => {
+  let count: ReturnType<App['createRateLimit']> | undefined
+  if (perSecond > 0)
+    void app.register(rateLimit, { ...addressRate(perSecond), global: false }).after(() => {
+      count = app.createRateLimit()
+    })
+  app.decorate('countAdminRequest', async (request) => {
+    const counted = await count?.(request)
+    if (counted && !counted.isAllowed && counted.isExceeded)
+      throw new AppError('rate_limited', errorCodes.rate_limited[1])
+  })
 }
 
 /** Answers with the problem document of an error. */
@@ -83,10 +108,14 @@ const toAppError = (error: unknown): AppError => {
   return new AppError('internal', errorCodes.internal[1], { cause: error })
 }
 
-/** Refuses a request without the admin token: `Authorization: Bearer …`, compared in constant time. */
+/**
+ * Refuses a request without the admin token: `Authorization: Bearer …`, compared in constant time. Counts it first, so that
+ * nobody tries tokens faster than RATE_LIMIT_ADMIN.
+ */
 export const requireAdmin =
   (adminToken: string) =>
   async (request: FastifyRequest): Promise<void> => {
+    await request.server.countAdminRequest(request)
     const sent = /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
     if (sent === undefined || !sameText(sent, adminToken))
       throw new AppError('unauthorized', 'Send the admin token as Authorization: Bearer ….')

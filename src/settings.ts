@@ -236,7 +236,11 @@ export const settings = {
   EVENT_BYTES_MAX: collect('32768', bytes, 'Largest event, as JSON.'),
   RATE_LIMIT_COLLECT: collect('1000/s', rate, 'Requests per address to the collect routes; 0 turns it off.'),
   RATE_LIMIT_SITE: collect('0', rate, 'Events per site to the collect routes, whoever sends them; 0 turns it off.'),
-  RATE_LIMIT_ADMIN: collect('100/s', rate, `Requests per address to all other routes; 0 turns it off. ${reserved}`),
+  RATE_LIMIT_ADMIN: collect(
+    '100/s',
+    rate,
+    'Requests per address to the routes that need the admin token; 0 turns it off.',
+  ),
   SPOOL_BYTES_MAX: collect('2 GB', bytes, 'Largest spool on disk while the database is away.'),
   REQUEST_RECEIPT_HOURS: collect('168', integer(1, 8760), 'How long a retried request is recognised.'),
   MESSAGE_RECEIPT_HOURS: collect('24', integer(1, 8760), 'How long a retried Segment message is recognised.'),

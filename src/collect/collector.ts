@@ -129,13 +129,14 @@ export const createCollector = (deps: CollectorDeps): Collector => {
 
   return {
     routes(app) {
-      const shared = { committer, intake, keyedHash, writeKeys, ratePerSecond: config.RATE_LIMIT_COLLECT }
+      const siteRates = createSiteRates(config.RATE_LIMIT_SITE, clock)
+      const shared = { committer, intake, keyedHash, writeKeys, siteRates, ratePerSecond: config.RATE_LIMIT_COLLECT }
       collectRoutes({
-        ...{ ...shared, readRequest, siteRates: createSiteRates(config.RATE_LIMIT_SITE, clock) },
+        ...{ ...shared, readRequest },
         requestReceiptHours: config.REQUEST_RECEIPT_HOURS,
       })(app)
       segmentRoutes({
-        ...{ ...shared, privacy, siteNames, eventBytesMax },
+        ...{ ...shared, privacy, siteNames, sitesAllowed, eventBytesMax },
         messageReceiptHours: config.MESSAGE_RECEIPT_HOURS,
       })(app)
       segmentSettingsRoutes(writeKeys)(app)

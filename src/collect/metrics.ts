@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, register as globalRegister, Histogram, Registry } from 'prom-client'
+import { plainAddress } from '../address.ts'
 import { type App, requireAdmin } from '../http.ts'
 import type { Secret } from '../secret.ts'
-import { plainAddress } from './address.ts'
 import type { RejectCode } from './group.ts'
 
 /** What happens to events, told by those who do it. */

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
+import { plainAddress, truncateAddress } from '../address.ts'
 import type { Config } from '../config.ts'
-import { plainAddress, truncateAddress } from './address.ts'
 import { type Json, type JsonObject, markedDigits, parseJson, writeJson } from './json.ts'
 import type { KeyedHash } from './keyed-hash.ts'
 import { depthMax } from './limits.ts'

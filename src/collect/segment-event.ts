@@ -6,6 +6,7 @@ import { depthMax, idCharsMax } from './limits.ts'
 import type { Privacy } from './privacy.ts'
 import { eventIdOf, eventTypeOf, happenedAt, idOf, isObject, isRefusal, makeRow, pathOf, type Refusal } from './row.ts'
 import type { SiteNames } from './site.ts'
+import type { SitesAllowed } from './sites-allowed.ts'
 import { type Rewrite, rewriteTree, withTextLimit } from './tree.ts'
 
 /** Names of the Segment e-commerce spec (v2) and of its mobile spec, and the standard types they are. */
@@ -42,6 +43,7 @@ export const readSegmentMessage = (
     sentAt: Json | undefined
     privacy: Privacy
     siteNames: SiteNames
+    sitesAllowed: SitesAllowed
     eventBytesMax: number
   },
 ): Row | Reject => {
@@ -55,6 +57,8 @@ export const readSegmentMessage = (
 
   const place = placeOf(message)
   const siteId = context.siteNames.siteOf(place.url, arrival.origin, place.siteId)
+  if (!mayCome(context.sitesAllowed, arrival.origin, siteId))
+    return refuse({ code: 'origin_forbidden', message: 'This site is not among those that may send here.' }, siteId)
   const ids = idsOf(message)
   if (isRefusal(ids)) return refuse(ids, siteId)
   const eventType = eventTypeOf(typeOf(message, context.kind))
@@ -78,6 +82,10 @@ export const readSegmentMessage = (
   const made = makeRow(index, columns, writeJson(message, marked), { createdMs: arrival.createdMs, eventBytesMax })
   return isRefusal(made) ? refuse(made, siteId) : made
 }
+
+/** A message of a server or an app may belong to no site: its write key lets it in. */
+const mayCome = (sites: SitesAllowed, origin: string | undefined, siteId: string | null): boolean =>
+  siteId === null ? origin === undefined : sites.site(siteId) && sites.pair(origin, siteId)
 
 const typeOf = (message: JsonObject, kind: string | undefined): Json | undefined => {
   const type = message.type ?? message.action ?? kind

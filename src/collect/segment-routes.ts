@@ -13,6 +13,8 @@ import { idOf, isObject } from './row.ts'
 import { readSegmentMessage } from './segment-event.ts'
 import { senderScope } from './sender-scope.ts'
 import type { SiteNames } from './site.ts'
+import type { SiteRates } from './site-rates.ts'
+import type { SitesAllowed } from './sites-allowed.ts'
 import type { WriteKeys } from './write-keys.ts'
 
 export type SegmentDeps = {
@@ -21,6 +23,8 @@ export type SegmentDeps = {
   keyedHash: KeyedHash
   privacy: Privacy
   siteNames: SiteNames
+  sitesAllowed: SitesAllowed
+  siteRates: SiteRates
   writeKeys: WriteKeys
   eventBytesMax: number
   messageReceiptHours: number
@@ -78,6 +82,7 @@ const receive = async (
     })
     const bytes = bytesOf(units)
     hold(bytes)
+    deps.siteRates.take(units.flatMap(({ rows }) => rows))
     await deps.committer.submit({ createdMs: arrival.createdMs, bytes, units })
   })
   return success(reply)

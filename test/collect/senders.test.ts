@@ -3,7 +3,7 @@ import { systemClock } from '../../src/clock.ts'
 import { createApp } from '../../src/http.ts'
 import { silentLog } from '../../src/log.ts'
 import { createTestDatabase } from '../support/database.ts'
-import { createServer, eventsOf, post, rawOf } from './server.ts'
+import { adminToken, createServer, eventsOf, post, rawOf } from './server.ts'
 
 const database = await createTestDatabase()
 const { db } = database
@@ -43,6 +43,49 @@ t.test('only allowed sites may send: others by their origin, or by what their ev
     ],
   })
   t.match(mixed.body, { events_processed: 1, rejected: [{ index: 1, code: 'origin_forbidden' }] })
+})
+
+t.test(
+  'the Segment API is held to the same sites and rates; what belongs to no site comes in by its key',
+  async (t) => {
+    const server = await serve(t, { SITES_ALLOWED: 'shop.example', WRITE_KEYS: 'key', RATE_LIMIT_SITE: '5/s' })
+    const headers = { authorization: `Basic ${Buffer.from('key:').toString('base64')}` }
+    const message = (url?: string) => ({
+      type: 'track',
+      event: 'segmented',
+      userId: 'u',
+      ...(url && { context: { page: { url } } }),
+    })
+    const send = (batch: unknown[], more: Record<string, string> = {}) =>
+      post(server, { batch }, { ...headers, ...more }, '/v1/batch')
+    const mixed = [message('https://shop.example/a'), message('https://evil.example/'), message()]
+    t.match(await send(mixed), { status: 200, body: { success: true } })
+    t.same(
+      (await eventsOf(db, 'segmented')).map((row) => row.site_id),
+      ['shop.example', null],
+    )
+    t.match(
+      await db.query(`select code, site_id from rejects where site_id = 'evil.example' and code = 'origin_forbidden'`),
+      [{}],
+    )
+    t.equal((await send([message()], { origin: 'https://evil.example' })).status, 403)
+    const flood = Array.from({ length: 5 }, () => message('https://shop.example/b'))
+    t.match(await send(flood), { status: 429, body: { code: 'rate_limited' } })
+  },
+)
+
+t.test('tokens cannot be tried faster than the rate of the admin routes', async (t) => {
+  const server = await serve(t, {})
+  const app = createApp({ log: silentLog, trustProxy: false, adminRatePerSecond: 3 })
+  server.collector.routes(app)
+  t.teardown(() => app.close())
+  const ask = (remoteAddress: string, token: string) =>
+    app.inject({ url: '/events/count', remoteAddress, headers: { authorization: `Bearer ${token}` } })
+  const tried = []
+  for (let n = 0; n < 8; n++) tried.push((await ask('203.0.113.9', 'guess')).statusCode)
+  t.ok(tried.includes(401) && tried.includes(429), tried.join(' '))
+  t.equal((await ask('203.0.113.10', adminToken)).statusCode, 200, 'others are not held up')
+  t.equal((await app.inject({ url: '/health', remoteAddress: '203.0.113.9' })).statusCode, 200)
 })
 
 t.test('an address that sends too often is told when to come back; others are not held up', async (t) => {
