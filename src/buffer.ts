@@ -6,7 +6,7 @@ import { AppError, isAppError, messageOf } from './errors.ts'
 import type { Log } from './log.ts'
 import { migrate } from './migrate.ts'
 import { backoffMs } from './retry.ts'
-import { findServer } from './server-file.ts'
+import { isServedByAnother } from './server-file.ts'
 import { classifyDatabaseFault } from './sqlstate.ts'
 import { superviseEmbeddedPostgres } from './supervised-postgres.ts'
 
@@ -57,6 +57,7 @@ export const openBuffer = async (config: Config, deps: BufferDeps): Promise<Buff
     try {
       await Promise.all(pools.map((pool) => pool.close()))
     } finally {
+      // A server that began meanwhile has adopted the PostgreSQL that we started, and stops it at its own end.
       if (embedded && (deps.owner || embedded.started) && !isServedByAnother(config.DATA_DIR)) await embedded.stop()
     }
   }
@@ -84,12 +85,6 @@ export const openBuffer = async (config: Config, deps: BufferDeps): Promise<Buff
 /** The buffer of a server that runs on this DATA_DIR, for a command beside it; undefined when none does. */
 export const findBufferUrl = async (config: Config): Promise<string | undefined> =>
   config.DATABASE_URL?.reveal() ?? (await findEmbeddedPostgres(config.DATA_DIR))
-
-/** A server that began meanwhile has adopted the PostgreSQL that we started, and stops it at its own end. */
-const isServedByAnother = (dataDir: string): boolean => {
-  const server = findServer(dataDir)
-  return server !== undefined && server.pid !== process.pid
-}
 
 const isAway = (error: unknown): boolean => !isAppError(error) && classifyDatabaseFault(error) === 'away'
 

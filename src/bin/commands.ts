@@ -7,6 +7,14 @@ export const commands: Record<string, Command> = {
     line: 'Run everything: collector, exporter, database where none is set.',
     run: async (args) => (await import('./start.ts')).runStart(args),
   },
+  collect: {
+    line: 'Run the collector alone, beside a worker.',
+    run: async (args) => (await import('./collect.ts')).runCollect(args),
+  },
+  worker: {
+    line: 'Run everything but the collector: exporter, billing, webhooks.',
+    run: async (args) => (await import('./worker.ts')).runWorker(args),
+  },
   migrate: {
     line: 'Bring the database to the version of this program.',
     run: async (args) => (await import('./migrate.ts')).runMigrate(args),

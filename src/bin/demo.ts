@@ -16,6 +16,6 @@ export const runDemo = async (args: string[]): Promise<number> => {
   }
   if (what !== 'traffic') throw new AppError('usage_invalid', help)
   const config = loadConfig()
-  const url = findServer(config.DATA_DIR)?.address ?? `http://localhost:${config.PORT}`
+  const url = findServer(config.DATA_DIR, 'collect')?.address ?? `http://localhost:${config.PORT}`
   return demoTraffic(rest, { stdout: process.stdout, stderr: process.stderr, url })
 }
