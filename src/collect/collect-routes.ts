@@ -38,7 +38,7 @@ export const collectRoutes =
 const collect = async (deps: CollectDeps, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
   // A text, not the reply: that one is a thenable, and would be awaited until it is sent.
   const answered = await deps.intake.receive(request, async ({ arrival, body, hold }) => {
-    const read = deps.readRequest(body, arrival)
+    const read = await deps.readRequest(body, arrival)
     hold(read.bytes)
     deps.siteRates.take(read.rows)
     const { createdMs } = arrival

@@ -3,12 +3,13 @@ import { AppError } from '../errors.ts'
 import type { App } from '../http.ts'
 import type { Committer } from './committer.ts'
 import { type Arrival, isReject } from './event.ts'
-import type { Unit } from './group.ts'
+import type { Receipt, Unit } from './group.ts'
 import type { Intake } from './intake.ts'
 import { type Json, type JsonObject, parseJson, writeJson } from './json.ts'
 import { digestOf, type KeyedHash } from './keyed-hash.ts'
 import { eventsMax, requestRowBytesMax } from './limits.ts'
 import type { Privacy } from './privacy.ts'
+import { eventsAtOnce, othersTurn } from './request.ts'
 import { idOf, isObject } from './row.ts'
 import { readSegmentMessage } from './segment-event.ts'
 import { senderScope } from './sender-scope.ts'
@@ -72,7 +73,7 @@ const receive = async (
     )
     const { writeKey: _writeKey, ...withoutKey } = value
     const messages = kind === undefined ? messagesOf(value) : [withoutKey]
-    const units = unitsOf(deps, messages, {
+    const units = await unitsOf(deps, messages, {
       arrival,
       marked,
       kind,
@@ -104,7 +105,7 @@ const messagesOf = (body: JsonObject): Json[] => {
   if (!Array.isArray(batch) || batch.length === 0)
     throw new AppError('events_missing', 'A batch needs batch, a non-empty array.')
   if (batch.length > eventsMax) throw new AppError('events_too_many', `A batch holds at most ${eventsMax} messages.`)
-  return batch.map((message) => withBatchContext(message, body))
+  return batch
 }
 
 /** Context and integrations of the batch hold for messages that have none of their own, key by key. */
@@ -124,7 +125,7 @@ const withBatchContext = (message: Json, { context, integrations }: JsonObject):
 }
 
 /** One unit a message: SDKs put messages into other batches when they retry. */
-const unitsOf = (
+const unitsOf = async (
   deps: SegmentDeps,
   messages: readonly Json[],
   context: {
@@ -135,27 +136,44 @@ const unitsOf = (
     body: JsonObject
     escapes: boolean
   },
-): Unit[] => {
-  const { arrival, marked, writeKey } = context
+): Promise<Unit[]> => {
+  const { arrival, marked } = context
   const rewrite = deps.privacy.rewrite(context.escapes)
   const reading = { ...deps, arrival, rewrite, marked, kind: context.kind, sentAt: context.body.sentAt }
   let bytes = 0
-  return messages.map((message, index) => {
+  const units: Unit[] = []
+  for (const [index, sent] of messages.entries()) {
+    if (index > 0 && index % eventsAtOnce === 0) await othersTurn()
+    const message = context.kind === undefined ? withBatchContext(sent, context.body) : sent
     const made = readSegmentMessage(message, index, reading)
     bytes += isReject(made) ? made.payload.length : made.line.length
     if (bytes > requestRowBytesMax)
       throw new AppError('body_too_large', `The messages grow beyond ${requestRowBytesMax} bytes with their context.`)
-    const unit: Unit = isReject(made) ? { rows: [], rejects: [made] } : { rows: [made], rejects: [] }
-    const messageId = isObject(message) ? idOf(message.messageId) : undefined
-    if (typeof messageId !== 'string' || !isObject(message)) return unit
-    const { sentAt: _sentAt, _metadata, ...same } = message
-    const receipt = {
-      key: deps.keyedHash.uuid('message', JSON.stringify([writeKey, messageId])),
-      digest: digestOf([writeJson(same, marked)]),
-      expiresMs: arrival.createdMs + deps.messageReceiptHours * 3_600_000,
-    }
-    return { ...unit, receipt }
-  })
+    const receipt = receiptOf(deps, message, context)
+    units.push({
+      ...(receipt && { receipt }),
+      rows: isReject(made) ? [] : [made],
+      rejects: isReject(made) ? [made] : [],
+    })
+  }
+  return units
+}
+
+/** Read after the message, so the digest is over what is stored: rewritten in place. */
+const receiptOf = (
+  deps: SegmentDeps,
+  message: Json,
+  { arrival, marked, writeKey }: { arrival: Arrival; marked: boolean; writeKey: string },
+): Receipt | undefined => {
+  if (!isObject(message)) return undefined
+  const messageId = idOf(message.messageId)
+  if (typeof messageId !== 'string') return undefined
+  const { sentAt: _sentAt, _metadata, ...same } = message
+  return {
+    key: deps.keyedHash.uuid('message', JSON.stringify([writeKey, messageId])),
+    digest: digestOf([writeJson(same, marked)]),
+    expiresMs: arrival.createdMs + deps.messageReceiptHours * 3_600_000,
+  }
 }
 
 const bytesOf = (units: readonly Unit[]): number => {

@@ -145,6 +145,35 @@ t.test('10,000 events are taken in one request, 10,001 are not', async (t) => {
   t.equal((await eventsOf(db, 'many')).length, 10_000)
 })
 
+t.test('while a large request is read, others are answered', async (t) => {
+  const answered: string[] = []
+  const large = {
+    events: Array.from({ length: 10_000 }, (_, i) => ({
+      eventType: 'large',
+      url: `https://a.example/${i}`,
+      note: `n ${i}`,
+    })),
+  }
+  const messages = {
+    batch: large.events.map((event, i) => ({
+      type: 'track',
+      event: 'large',
+      messageId: `m${i}`,
+      userId: 'u',
+      event_: event,
+    })),
+  }
+  const server = await createServer(db, { env: { WRITE_KEYS: 'key' } })
+  t.teardown(() => server.close())
+  const key = { authorization: `Basic ${Buffer.from('key:').toString('base64')}` }
+  await Promise.all([
+    post(server, large).then(() => answered.push('large')),
+    post(server, messages, key, '/v1/batch').then(() => answered.push('large')),
+    post(server, { eventType: 'small' }).then(() => answered.push('small')),
+  ])
+  t.same(answered, ['small', 'large', 'large'])
+})
+
 t.test('unreadable and empty bodies are problem documents, never a 500', async (t) => {
   for (const body of [
     '',
