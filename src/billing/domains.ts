@@ -1,5 +1,6 @@
 import type { Db, Queryable } from '../db.ts'
 import { AppError } from '../errors.ts'
+import { insertAudit } from './audit-row.ts'
 import { domainOf, isLocal } from './domain.ts'
 
 export type DomainState = 'seen' | 'pending' | 'approved' | 'blocked'
@@ -65,10 +66,7 @@ export const decideDomain = (
     // A decision made here and now counts, also when another node's clock is ahead of ours.
     await tx.execute(`update domains set decided_at = null where domain = $1::text`, [domain])
     await upsertDecision(tx, { domain, state, by, atMs: Math.max(nowMs, (decided?.latestMs ?? 0) + 1) })
-    await tx.execute(
-      `insert into audit_log (at, actor, action, subject) values (to_timestamp($1::float8 / 1000), $2::text, $3::text, $4::text)`,
-      [nowMs, by, `domain.${state}`, domain],
-    )
+    await insertAudit(tx, { by, nowMs }, `domain.${state}`, domain)
   })
 
 /** Writes a decision, unless a later one is there. */

@@ -38,6 +38,34 @@ const lookupAll: Lookup = async (host) =>
   (await systemLookup(host, { all: true })).map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }))
 
 /**
+ * Checks an address without asking for its name: https, no password in it, and no private IP address, unless private ones
+ * are allowed. Throws `forbidden` with the reason.
+ */
+export const checkAddress = (url: URL, { allowPrivate }: { allowPrivate: boolean }): void => {
+  const isWeb = url.protocol === 'https:' || (allowPrivate && url.protocol === 'http:')
+  if (!isWeb)
+    throw new AppError(
+      'forbidden',
+      `${url.protocol}//${url.host} is not https; set WEBHOOK_ALLOW_PRIVATE to allow http.`,
+    )
+  if (url.username !== '' || url.password !== '')
+    throw new AppError('forbidden', `The address of ${url.host} holds a password; webhooks are signed, take it out.`)
+  const host = hostOf(url)
+  if (isIP(host) !== 0 && !allowPrivate) refuseHidden(host, [host])
+}
+
+const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '')
+
+const refuseHidden = (host: string, addresses: readonly string[]): void => {
+  const hidden = addresses.find((one) => !isPublicAddress(one))
+  if (hidden === undefined) return
+  throw new AppError(
+    'forbidden',
+    `${host} leads to ${hidden}, which is no public address; set WEBHOOK_ALLOW_PRIVATE to allow it.`,
+  )
+}
+
+/**
  * Resolves a host once, to the address that is then connected to: a name that answers otherwise at a second question
  * ("DNS rebinding") gains nothing, because there is none. Every address of the name must be public, unless private ones
  * are allowed. Throws `forbidden` with the reason, or the resolver's own error.
@@ -46,20 +74,16 @@ export const resolveAddress = async (
   url: URL,
   { allowPrivate, lookup = lookupAll }: { allowPrivate: boolean; lookup?: Lookup | undefined },
 ): Promise<Address> => {
-  const isWeb = url.protocol === 'https:' || (allowPrivate && url.protocol === 'http:')
-  if (!isWeb) throw new AppError('forbidden', `${url.origin} is not https; set WEBHOOK_ALLOW_PRIVATE to allow it.`)
-  if (url.username !== '' || url.password !== '')
-    throw new AppError('forbidden', `The address of ${url.host} holds a password; webhooks are signed, take it out.`)
-  const host = url.hostname.replace(/^\[|\]$/g, '')
+  checkAddress(url, { allowPrivate })
+  const host = hostOf(url)
   const family = isIP(host)
   const found = family === 0 ? await lookup(host) : [{ address: host, family: family === 6 ? 6 : 4 } as const]
   const [first] = found
   if (!first) throw new AppError('forbidden', `${host} has no address.`)
-  const hidden = allowPrivate ? undefined : found.find(({ address }) => !isPublicAddress(address))
-  if (hidden)
-    throw new AppError(
-      'forbidden',
-      `${host} leads to ${hidden.address}, which is no public address; set WEBHOOK_ALLOW_PRIVATE to allow it.`,
+  if (!allowPrivate)
+    refuseHidden(
+      host,
+      found.map((one) => one.address),
     )
   return first
 }

@@ -5,7 +5,6 @@ import { AppError } from '../errors.ts'
 import { type App, requireAdmin } from '../http.ts'
 import { type Month, parseMonth } from './calendar.ts'
 import { decideDomain, selectDomains } from './domains.ts'
-import { selectEndpoints } from './endpoints.ts'
 import { type ReportDeps, reportUsage } from './report.ts'
 import { selectScan } from './scan-domains.ts'
 import { statementCsv } from './statement-csv.ts'
@@ -21,7 +20,7 @@ const statementQuery = z.strictObject({
 
 /**
  * `GET /billing/usage`, `GET /billing/domains`, `POST /billing/domains/:domain/approve|block`, `GET /billing/statements`,
- * `GET /billing/statement/:month` (`?format=csv`, `?revision=`), `GET /webhooks`; all for the admin token.
+ * `GET /billing/statement/:month` (`?format=csv`, `?revision=`); all for the admin token.
  */
 export const billingRoutes = (app: App, deps: Deps): void => {
   const { db, clock } = deps
@@ -62,8 +61,6 @@ export const billingRoutes = (app: App, deps: Deps): void => {
     // The bytes that were issued: their hash is in the webhook, and a parsed and printed copy would have another.
     return reply.type('application/json').header('x-content-sha256', found.sha256).send(found.text)
   })
-
-  app.get('/webhooks', { onRequest }, async () => ({ endpoints: await selectEndpoints(db, clock.now()) }))
 }
 
 const read = <T>(schema: z.ZodType<T>, request: FastifyRequest): T => {

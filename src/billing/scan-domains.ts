@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Db, Queryable, Tx } from '../db.ts'
 import { insertOutbox } from '../outbox.ts'
+import { insertAudit } from './audit-row.ts'
 import { domainOf, isLocal, matchesPattern } from './domain.ts'
 import { selectDecisions, selectDomains, upsertDecision } from './domains.ts'
 import type { PlansFile } from './plans.ts'
@@ -110,7 +111,9 @@ const approveByPattern = async (tx: Tx, deps: ScanDeps, seen: readonly Seen[], n
       ? undefined
       : patterns.find((one) => hosts.some((host) => matchesPattern(host, one)))
     if (pattern === undefined || known.has(domain)) continue
-    await upsertDecision(tx, { domain, state: 'approved', by: `pattern ${pattern}`, atMs: nowMs })
+    const by = `pattern ${pattern}`
+    await upsertDecision(tx, { domain, state: 'approved', by, atMs: nowMs })
+    await insertAudit(tx, { by, nowMs }, 'domain.approved', domain)
   }
 }
 

@@ -16,6 +16,7 @@ import { createSender } from './send-webhook.ts'
 import { applySettingsEndpoints, settingsSecrets } from './settings-endpoints.ts'
 import { syncBackup } from './sync-backup.ts'
 import { checkThresholds } from './thresholds.ts'
+import { webhookRoutes } from './webhook-routes.ts'
 import { createWebhookWorker } from './webhook-worker.ts'
 
 export type BillingDeps = {
@@ -62,11 +63,11 @@ export const createBillingService = (deps: BillingDeps): BillingService => {
     ...{ db, clock, log, plans, terms, timeZone, ...identity },
     syncedMs: () => syncedMs,
   })
-  const worker = createWebhookWorker({
-    ...{ db, clock, log, ...identity },
-    send: createSender({ clock, allowPrivate: config.WEBHOOK_ALLOW_PRIVATE }),
-    settingsSecrets: (name) => settingsSecrets(config, name),
-  })
+  const sending = {
+    ...{ db, clock, send: createSender({ clock, allowPrivate: config.WEBHOOK_ALLOW_PRIVATE }) },
+    settingsSecrets: (name: string) => settingsSecrets(config, name),
+  }
+  const worker = createWebhookWorker({ ...sending, log, ...identity })
   const ended = new AbortController()
   let loop: Promise<void> = Promise.resolve()
 
@@ -99,7 +100,7 @@ export const createBillingService = (deps: BillingDeps): BillingService => {
     }
   }
   const startLoop = async (): Promise<void> => {
-    await applySettingsEndpoints(db, config, clock.now()).catch((error: unknown) =>
+    await applySettingsEndpoints(db, config, { nowMs: clock.now(), retires: true }).catch((error: unknown) =>
       log.error({ err: error }, `webhook endpoints could not be set: ${messageOf(error)}`),
     )
     worker.start()
@@ -110,7 +111,11 @@ export const createBillingService = (deps: BillingDeps): BillingService => {
   }
 
   return {
-    routes: (app) => billingRoutes(app, { db, clock, plans, terms, timeZone, adminToken: deps.adminToken }),
+    routes(app) {
+      const { adminToken } = deps
+      billingRoutes(app, { db, clock, plans, terms, timeZone, adminToken })
+      webhookRoutes(app, { ...sending, adminToken, client: identity, allowPrivate: config.WEBHOOK_ALLOW_PRIVATE })
+    },
     runOnce,
     sendWebhooks: () => worker.drain(),
     start() {

@@ -4,7 +4,7 @@ import type { Queryable } from '../db.ts'
 import type { OutboxEventType } from '../outbox.ts'
 import { type Secret, secret } from '../secret.ts'
 import { ensureSecret } from '../secrets.ts'
-import { secretsOfSetting, setSettingsEndpoint } from './endpoints.ts'
+import { retireSettingsEndpoint, secretsOfSetting, setSettingsEndpoint } from './endpoints.ts'
 
 const alertTypes: readonly OutboxEventType[] = ['alert.raised', 'alert.cleared', 'export.parked', 'export.failed']
 
@@ -14,10 +14,20 @@ const settingsEndpoints = [
   { name: 'alerts', setting: 'ALERT_WEBHOOK', eventTypes: alertTypes },
 ] as const
 
-/** Brings the table of endpoints to what the settings say. */
-export const applySettingsEndpoints = async (db: Queryable, config: Config, nowMs: number): Promise<void> => {
-  for (const { name, setting, eventTypes } of settingsEndpoints)
-    await setSettingsEndpoint(db, { name, url: config[`${setting}_URL`], eventTypes, nowMs })
+/**
+ * Brings the table of endpoints to what the settings say. Only a server retires an endpoint that its settings do not name
+ * any more: a command may run in a shell that lacks them.
+ */
+export const applySettingsEndpoints = async (
+  db: Queryable,
+  config: Config,
+  { nowMs, retires }: { nowMs: number; retires: boolean },
+): Promise<void> => {
+  for (const { name, setting, eventTypes } of settingsEndpoints) {
+    const url = config[`${setting}_URL`]
+    if (url !== undefined) await setSettingsEndpoint(db, { name, url, eventTypes, nowMs })
+    else if (retires) await retireSettingsEndpoint(db, name, nowMs)
+  }
 }
 
 /**

@@ -136,29 +136,14 @@ export const disableEndpoint = async (
   return changed > 0
 }
 
-/** Sends what happened in [from, to) once more, under the same ids, to one endpoint or to all that want it. */
-export const replayEvents = (
-  db: Queryable,
-  range: { fromMs: number; toMs: number; endpoint: string | null; eventTypes: readonly string[] | null; nowMs: number },
-): Promise<number> =>
-  db.execute(
-    `insert into webhook_deliveries (event_id, endpoint_id, next_attempt_at)
-     select event_id, endpoint_id, ${at(3)}
-     from outbox join webhook_endpoints on state = 'active' and (event_types is null or type = any(event_types))
-     where occurred_at >= ${at(1)} and occurred_at < ${at(2)} and ($4::text is null or name = $4::text)
-       and ($5::text[] is null or type = any($5::text[]))
-     on conflict (event_id, endpoint_id) do update set state = 'pending', attempts = 0, leased_until = null,
-       settled_at = null, next_attempt_at = excluded.next_attempt_at`,
-    [range.fromMs, range.toMs, range.nowMs, range.endpoint, range.eventTypes],
-  )
-
-/** Old events go, in small steps; those that still wait to be sent stay. */
+/** Old events go, in small steps; those that still wait to be sent, to an endpoint in service, stay. */
 export const deleteOldEvents = (db: Queryable, beforeMs: number, rowsMax: number): Promise<number> =>
   db.execute(
     `delete from outbox where event_id in (
        select event_id from outbox o
        where occurred_at < ${at(1)} and routed_at is not null
-         and not exists (select from webhook_deliveries d where d.event_id = o.event_id and d.state = 'pending')
+         and not exists (select from webhook_deliveries d join webhook_endpoints e using (endpoint_id)
+                         where d.event_id = o.event_id and d.state = 'pending' and e.state = 'active')
        limit $2::int)`,
     [beforeMs, rowsMax],
   )
@@ -170,33 +155,4 @@ export const countWaiting = async (db: Queryable): Promise<number> => {
           + (select count(*) from webhook_deliveries where state = 'pending') as waiting`,
   )
   return row?.waiting ?? 0
-}
-
-/** A delivery to one endpoint only, which no worker takes up. Answers the body to send. */
-export const insertTestDelivery = async (
-  db: Queryable,
-  eventId: string,
-  endpointId: number,
-  nowMs: number,
-): Promise<string> => {
-  await db.execute(
-    `insert into webhook_deliveries (event_id, endpoint_id, state, attempts, next_attempt_at, settled_at)
-     values ($1::text, $2::bigint, 'exhausted', 1, ${at(3)}, ${at(3)})`,
-    [eventId, endpointId, nowMs],
-  )
-  const [row] = await db.query<{ body: string }>(
-    `update outbox set routed_at = ${at(2)} where event_id = $1::text returning body`,
-    [eventId, nowMs],
-  )
-  return row?.body ?? ''
-}
-
-/** Records what a test came to. */
-export const recordTest = async (db: Queryable, attempt: AttemptRow): Promise<void> => {
-  await insertAttempt(db, attempt)
-  await db.execute(
-    `update webhook_deliveries set state = case when $3::text is null then 'delivered' else 'exhausted' end
-     where event_id = $1::text and endpoint_id = $2::bigint`,
-    [attempt.eventId, attempt.endpointId, attempt.error],
-  )
 }

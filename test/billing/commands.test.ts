@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { billingCommand } from '../../src/billing/billing-command.ts'
+import { applySettingsEndpoints } from '../../src/billing/settings-endpoints.ts'
 import { webhooksCommand } from '../../src/billing/webhooks-command.ts'
 import { insertOutbox } from '../../src/outbox.ts'
 import { testConfig } from '../support/exporter.ts'
@@ -109,7 +110,16 @@ t.test('webhooks are added, tested, rotated, replayed and removed by command', a
     text: /meter {2}http[\s\S]*active; events: period\.closed[\s\S]*last attempt/,
   })
   t.notMatch((await webhooks('list', '--json')).text, 'whsec_', 'a list shows no secret')
+  t.match(await webhooks('attempts', 'meter', '--failed'), { code: 0, text: /answered 503 {2}webhook\.test/ })
+  t.match(await webhooks('disable', 'meter'), { code: 0, text: /given up/ })
+  t.match(await webhooks('list'), { code: 1, text: /disabled: by command line/ })
+  await t.rejects(webhooks('send-test', 'meter'), { code: 'conflict', message: /webhooks enable meter/ })
+  t.match(await webhooks('enable', 'meter'), { code: 0 })
   t.match(await webhooks('remove', 'meter'), { code: 0 })
+  t.match(
+    (await lab.db.query<{ action: string }>('select action from audit_log order by audit_id')).map((one) => one.action),
+    ['webhook.added', 'webhook.rotated', 'webhook.disabled', 'webhook.enabled', 'webhook.removed'],
+  )
   await t.rejects(webhooks('send-test', 'meter'), { code: 'not_found' })
   for (const wrong of [[], ['add', 'x'], ['replay'], ['replay', '--from', 'soon', '--to', 'later'], ['list', 'x']])
     await t.rejects(webhooks(...wrong), { code: 'usage_invalid' }, wrong.join(' '))
@@ -130,5 +140,12 @@ t.test('the endpoint of the settings signs with both secrets of its setting, or 
   await t.rejects(both.webhooks('rotate', 'billing'), { code: 'conflict', message: /is a setting/ })
   const guarded = commandsOn(lab, { ...env, WEBHOOK_ALLOW_PRIVATE: 'false' })
   t.match(await guarded.webhooks('send-test', 'billing'), { code: 1, text: /is not https/ })
+  t.match(
+    await commandsOn(lab).webhooks('list'),
+    { code: 0, text: /billing[\s\S]*active/ },
+    'a shell without the setting',
+  )
+  await applySettingsEndpoints(lab.db, testConfig(lab.env), { nowMs: Date.now(), retires: true })
   t.match(await commandsOn(lab).webhooks('list'), { code: 1, text: /disabled: not in the settings any more/ })
+  t.match(await commandsOn(lab).webhooks('remove', 'billing'), { code: 0 })
 })

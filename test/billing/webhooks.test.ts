@@ -1,7 +1,9 @@
 import t, { type Test } from 'tap'
+import { disableByHand } from '../../src/billing/endpoint-service.ts'
 import { addEndpoint, rotateSecret, selectEndpoints } from '../../src/billing/endpoints.ts'
+import { replayEvents } from '../../src/billing/replay-events.ts'
 import { createSender } from '../../src/billing/send-webhook.ts'
-import { countWaiting, replayEvents } from '../../src/billing/webhook-deliveries.ts'
+import { countWaiting, deleteOldEvents } from '../../src/billing/webhook-deliveries.ts'
 import { createWebhookWorker, retryDelaysMs } from '../../src/billing/webhook-worker.ts'
 import type { Db } from '../../src/db.ts'
 import { silentLog } from '../../src/log.ts'
@@ -17,6 +19,7 @@ t.teardown(database.close)
 const { db } = database
 t.afterEach(() => db.execute('truncate outbox, webhook_endpoints restart identity cascade'))
 
+const asked = { url: 'http://x', eventTypes: null, allowPrivate: true, by: 'test' }
 const event = (key: string, clock: TestClock, type: OutboxEventType = 'usage.recorded', data = {}) => ({
   ...{ clientId: 'acme', nodeId: 'n1', type, key, occurredMs: clock.now(), data },
 })
@@ -26,7 +29,7 @@ const write = (clock: TestClock, ...keys: string[]) =>
   })
 
 const createLab = async (t: Test, clock = createTestClock()) => {
-  const added = await addEndpoint(db, { name: 'main', url: 'http://x', eventTypes: null, nowMs: clock.now() })
+  const added = await addEndpoint(db, { ...asked, name: 'main', nowMs: clock.now() })
   const receiver = await openReceiver([added.secret], clock.now)
   await db.execute('update webhook_endpoints set url = $1::text', [receiver.url])
   const worker = workerOn(db, clock)
@@ -176,17 +179,17 @@ t.test('Retry-After is kept to, and pauses the whole endpoint', async (t) => {
 t.test('410 disables the endpoint at once, gives up what waits, and raises an alert elsewhere', async (t) => {
   const { clock, receiver, worker } = await createLab(t)
   const alerts = await addEndpoint(db, {
-    ...{ name: 'alerts', url: receiver.url, eventTypes: ['alert.raised'], nowMs: clock.now() },
+    ...{ ...asked, name: 'ops', eventTypes: ['alert.raised'], nowMs: clock.now() },
   })
   const alertReceiver = await openReceiver([alerts.secret], clock.now)
   t.teardown(alertReceiver.close)
-  await db.execute(`update webhook_endpoints set url = $1::text where name = 'alerts'`, [alertReceiver.url])
+  await db.execute(`update webhook_endpoints set url = $1::text where name = 'ops'`, [alertReceiver.url])
   receiver.behave = () => ({ status: 410 })
   await write(clock, 'one', 'two', 'three')
   await drainToTheEnd(clock, worker)
   t.match(await selectEndpoints(db, clock.now()), [
     { name: 'main', state: 'disabled', disabledReason: /410/, pending: 0 },
-    { name: 'alerts', state: 'active' },
+    { name: 'ops', state: 'active' },
   ])
   t.strictSame(alertReceiver.refusals, [])
   t.match(
@@ -219,7 +222,7 @@ t.test('an endpoint that fails for five days is disabled, and one that recovers 
 t.test('each endpoint gets the events it asked for, at its own pace', async (t) => {
   const { clock, receiver, worker } = await createLab(t)
   const other = await addEndpoint(db, {
-    ...{ name: 'other', url: receiver.url, eventTypes: ['period.closed'], nowMs: clock.now() },
+    ...{ ...asked, name: 'other', eventTypes: ['period.closed'], nowMs: clock.now() },
   })
   const otherReceiver = await openReceiver([other.secret], clock.now)
   t.teardown(otherReceiver.close)
@@ -235,22 +238,19 @@ t.test('each endpoint gets the events it asked for, at its own pace', async (t) 
     [{ type: 'period.closed' }],
   )
   t.strictSame(otherReceiver.refusals, [])
-  await t.rejects(addEndpoint(db, { name: 'x', url: 'https://x', eventTypes: ['no.such'], nowMs: 0 }), {
-    code: 'usage_invalid',
-  })
 })
 
 t.test(
   'while a key is rotated, receivers verify with the old key or the new one; a second rotation waits',
   async (t) => {
     const { clock, receiver, worker, secret } = await createLab(t)
-    const newer = await rotateSecret(db, 'main', { nowMs: clock.now(), force: false })
+    const newer = await rotateSecret(db, 'main', { by: 'test', nowMs: clock.now(), force: false })
     receiver.secrets = [secret, newer]
     await write(clock, 'one')
     await worker.drain()
     t.match(receiver.taken, [{ signatures: 2 }])
     t.strictSame(receiver.refusals, [])
-    await t.rejects(rotateSecret(db, 'main', { nowMs: clock.now(), force: false }), { code: 'conflict' })
+    await t.rejects(rotateSecret(db, 'main', { by: 'test', nowMs: clock.now(), force: false }), { code: 'conflict' })
     clock.advance(dayMs + 1)
     receiver.secrets = [newer]
     await write(clock, 'two')
@@ -277,7 +277,7 @@ t.test('a replay sends a range of time once more, under the same ids', async (t)
     receiver.taken.slice(3).map((one) => one.id),
     [first[1]],
   )
-  t.equal(await replayEvents(db, { ...range, endpoint: 'no such' }), 0)
+  await t.rejects(replayEvents(db, { ...range, endpoint: 'no such' }), { code: 'not_found' })
 })
 
 t.test('two workers share the work: without a failure each event arrives once', async (t) => {
@@ -289,4 +289,51 @@ t.test('two workers share the work: without a failure each event arrives once', 
   await second.close()
   t.equal(receiver.taken.length, 60)
   t.equal(ids(receiver.taken).length, 60)
+})
+
+t.test('an endpoint has a name, an address that something can be sent to, and events that there are', async (t) => {
+  const fine = {
+    name: 'x',
+    url: 'https://example.com/hook',
+    eventTypes: null,
+    allowPrivate: false,
+    by: 'test',
+    nowMs: 0,
+  }
+  for (const [wrong, code] of [
+    [{ eventTypes: ['no.such'] }, 'request_invalid'],
+    [{ name: 'a b' }, 'request_invalid'],
+    [{ name: '../x' }, 'request_invalid'],
+    [{ name: 'billing' }, 'conflict'],
+    [{ name: 'alerts' }, 'conflict'],
+    [{ url: 'nowhere' }, 'request_invalid'],
+    [{ url: `https://example.com/${'x'.repeat(2000)}` }, 'request_invalid'],
+    [{ url: 'ftp://example.com' }, 'forbidden'],
+    [{ url: 'http://example.com' }, 'forbidden'],
+    [{ url: 'https://user:secret@example.com' }, 'forbidden'],
+    [{ url: 'https://169.254.169.254/latest' }, 'forbidden'],
+    [{ url: 'https://[::1]/' }, 'forbidden'],
+    [{ url: 'https://2130706433/' }, 'forbidden'],
+  ] as const)
+    await t.rejects(addEndpoint(db, { ...fine, ...wrong }), { code }, JSON.stringify(wrong))
+  t.strictSame(await selectEndpoints(db, 0), [])
+  await addEndpoint(db, fine)
+  await t.rejects(addEndpoint(db, fine), { code: 'conflict' })
+})
+
+t.test('a disabled endpoint keeps no event for ever, and a test is not replayed to others', async (t) => {
+  const { clock, receiver, worker } = await createLab(t)
+  await write(clock, 'one')
+  await db.transaction((tx) => insertOutbox(tx, event('test', clock, 'webhook.test')))
+  await worker.drain()
+  const before = receiver.taken.length
+  const range = { fromMs: 0, toMs: clock.now() + 1, endpoint: null, eventTypes: null, nowMs: clock.now() }
+  t.equal(await replayEvents(db, range), 1)
+  await worker.drain()
+  t.equal(receiver.taken.length, before + 1)
+  await disableByHand(db, 'main', { by: 'anna', nowMs: clock.now() })
+  await t.rejects(replayEvents(db, { ...range, endpoint: 'main' }), { code: 'conflict' })
+  // A worker that had read the endpoint before writes a delivery after it was disabled.
+  await db.execute(`update webhook_deliveries set state = 'pending'`)
+  t.equal(await deleteOldEvents(db, clock.now() + 1, 10), 2)
 })

@@ -28,7 +28,9 @@ t.test('killing the worker loses no event, and changes no id', async (t) => {
   const random = createRandom(seedOf(t))
   const { db, url, close } = await createTestDatabase()
   t.teardown(close)
-  const { secret } = await addEndpoint(db, { name: 'main', url: 'http://x', eventTypes: null, nowMs: Date.now() })
+  const { secret } = await addEndpoint(db, {
+    ...{ name: 'main', url: 'http://x', eventTypes: null, nowMs: Date.now(), allowPrivate: true, by: 'test' },
+  })
   const receiver = await openReceiver([secret])
   t.teardown(receiver.close)
   await db.execute('update webhook_endpoints set url = $1::text', [receiver.url])
