@@ -4,9 +4,10 @@ import { quarterMs } from '../types.ts'
 /** A calendar month, `2026-11`. */
 export type Month = string
 
-const monthPattern = /^(\d{4})-(0[1-9]|1[0-2])$/
+/** 1970 to 2999: beyond, texts of years do not sort as years do. */
+const monthPattern = /^(?:19[7-9]\d|2\d{3})-(?:0[1-9]|1[0-2])$/
 
-/** Throws `request_invalid` for anything but YYYY-MM. */
+/** Throws `request_invalid` for anything but YYYY-MM of a sensible year. */
 export const parseMonth = (text: string): Month => {
   if (monthPattern.test(text)) return text
   throw new AppError('request_invalid', `${text} is not a month such as 2026-11.`)

@@ -119,11 +119,15 @@ const lateUsage = (one: Statement, manifests: readonly FoundManifest[]): string[
     : [`${events} events of ${one.month} were delivered after revision ${one.revision}; they come on the next one.`]
 }
 
-const checkLinks = (statements: readonly Issued[]): string[] => {
+/** What is wrong between statements: revisions, the chain of each node, deltas, and months that were closed twice. */
+export const checkLinks = (statements: readonly Issued[]): string[] => {
   const problems: string[] = []
   const known = new Map(statements.map((one) => [one.sha256, one.statement]))
   const byName = new Map(statements.map((one) => [`${one.statement.month}.r${one.statement.revision}`, one]))
   const charged = new Set<string>()
+  for (const [name, issuers] of issuersByName(statements))
+    if (issuers.length > 1)
+      problems.push(`Statement ${name} was issued by ${issuers.join(' and by ')}; only one of them may be charged.`)
   for (const { statement: one } of statements) {
     const before = byName.get(`${one.month}.r${one.revision - 1}`)
     if (one.revision > 1 && (!before || before.sha256 !== one.supersedes_sha256))
@@ -146,4 +150,13 @@ const checkLinks = (statements: readonly Issued[]): string[] => {
     }
   }
   return problems
+}
+
+const issuersByName = (statements: readonly Issued[]): Map<string, string[]> => {
+  const issuers = new Map<string, string[]>()
+  for (const { statement: one } of statements) {
+    const name = `${one.month}.r${one.revision}`
+    issuers.set(name, [...(issuers.get(name) ?? []), one.node_id].sort())
+  }
+  return issuers
 }

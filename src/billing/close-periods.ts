@@ -92,7 +92,7 @@ const close = async (
     ...{ clientId, nodeId, period, covered, usage, pendingEvents },
     issuedMs: nowMs,
     decisions: await selectDecisions(tx),
-    adjustments: uncharged(known, nodeId),
+    adjustments: uncharged(known),
     corrected: undefined,
     previousSha256: previousSha256(known, nodeId),
     adviceOf: (billed) => adviceFor(deps.plans, period.terms, billed),
@@ -138,13 +138,13 @@ const correct = async (
   return made
 }
 
-/** Deltas that no statement of this node has charged. */
-const uncharged = (known: readonly Issued[], nodeId: string): Adjustment[] => {
+/** Deltas that no statement has charged, of whatever node: the one that closes may be another than the one that corrects. */
+const uncharged = (known: readonly Issued[]): Adjustment[] => {
   const charged = new Set(
     known.flatMap((one) => one.statement.adjustments.map(({ month, revision }) => `${month}.r${revision}`)),
   )
-  return known.flatMap(({ statement: { month, revision, delta, node_id } }) =>
-    delta !== null && node_id === nodeId && !charged.has(`${month}.r${revision}`)
+  return known.flatMap(({ statement: { month, revision, delta } }) =>
+    delta !== null && !charged.has(`${month}.r${revision}`)
       ? [{ month, revision, amount_micros: delta.amount_micros }]
       : [],
   )

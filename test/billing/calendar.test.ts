@@ -1,5 +1,5 @@
 import t from 'tap'
-import { addMonths, monthAt, monthStart } from '../../src/billing/calendar.ts'
+import { addMonths, monthAt, monthStart, parseMonth } from '../../src/billing/calendar.ts'
 import { ensurePeriods, type Period, selectPeriods } from '../../src/billing/periods.ts'
 import { loadPlans, termsOf } from '../../src/billing/plans.ts'
 import { quarterMs } from '../../src/types.ts'
@@ -122,4 +122,21 @@ t.test('a change of zone or plan counts from the next period, and no instant is 
   for (let at = periods[0]?.startsMs ?? 0; at < last; at += quarterMs)
     if (periods.filter((one) => one.startsMs <= at && at < one.endsMs).length !== 1) outside++
   t.equal(outside, 0)
+})
+
+t.test('a month is YYYY-MM of a year that a calendar here can hold', async (t) => {
+  for (const right of ['1970-01', '2026-11', '2999-12']) t.equal(parseMonth(right), right)
+  for (const wrong of [
+    '',
+    '2026',
+    '2026-13',
+    '2026-00',
+    '26-11',
+    '0000-01',
+    '1969-12',
+    '9999-12',
+    '2026-11-01',
+    ' 2026-11',
+  ])
+    t.throws(() => parseMonth(wrong), { code: 'request_invalid' }, wrong)
 })

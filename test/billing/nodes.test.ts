@@ -3,7 +3,9 @@ import path from 'node:path'
 import { Writable } from 'node:stream'
 import t from 'tap'
 import { billingCommand } from '../../src/billing/billing-command.ts'
+import { checkLinks } from '../../src/billing/check-statements.ts'
 import { reconcileBucket } from '../../src/billing/reconcile-bucket.ts'
+import { parseStatement } from '../../src/billing/statement.ts'
 import { bucketSettings } from '../support/buckets.ts'
 import { tempFolder, testConfig } from '../support/exporter.ts'
 import { startTestS3 } from '../support/s3.ts'
@@ -70,6 +72,59 @@ t.test('two nodes of one client: usage adds up, money is computed once, and the 
       { node: 'n2', events: 260 },
     ],
   })
+})
+
+t.test('a correction by the node that closed is charged by the node that closes next', async (t) => {
+  const s3 = await startTestS3(['agency'])
+  t.teardown(() => s3.close())
+  const clock = createTestClock(Date.parse('2026-11-05T00:00:00Z'))
+  const env = { BILLING_PLAN: 'metered', ...bucketSettings('BACKUP', s3, 'agency') }
+  const old = await createBillingLab(t, { ...env, NODE_ID: 'n2' }, clock)
+  await approve(old, 'example.com')
+  await old.visit('example.com', october(10), 1000)
+  await old.round()
+  t.match(await old.statements(), [{ month: '2026-10', node_id: 'n2', total_usd: '0.01' }])
+
+  // A node whose name comes first: from now on it closes the months.
+  const young = await createBillingLab(t, { ...env, NODE_ID: 'n1' }, clock)
+  await young.visit('example.com', '2026-11-10T12:00:00.000000Z', 2000)
+  for (const node of [young, old, young]) await node.round()
+  await old.visit('example.com', october(11), 500)
+  for (const node of [old, young]) await node.round()
+  clock.set(Date.parse('2026-12-04T00:00:00Z'))
+  for (const node of [old, young, old]) await node.round()
+  t.match(
+    (await young.statements()).map(({ month, revision, node_id, total_usd }) => [month, revision, node_id, total_usd]),
+    [
+      ['2026-10', 1, 'n2', '0.01'],
+      ['2026-10', 2, 'n2', '0.015'],
+      ['2026-11', 1, 'n1', '0.025'],
+    ],
+  )
+  t.match((await young.statements())[2], { adjustments: [{ month: '2026-10', revision: 2, amount_micros: '5000' }] })
+  t.strictSame(await old.statements(), await young.statements())
+  const backup = young.exporting.destinations.find((each) => each.name === 'backup')
+  if (!backup) throw new Error('no backup')
+  t.match(await reconcileBucket(backup, '2026-11'), { differences: [], pending: [] })
+})
+
+t.test('a month that two nodes closed, each without the other, is a difference', async (t) => {
+  const s3 = await startTestS3(['agency'])
+  t.teardown(() => s3.close())
+  const clock = createTestClock(Date.parse('2026-11-05T00:00:00Z'))
+  const env = { BILLING_PLAN: 'small', ...bucketSettings('BACKUP', s3, 'agency') }
+  const one = await createBillingLab(t, { ...env, NODE_ID: 'n1' }, clock)
+  await one.visit('example.com', october(10), 10)
+  await one.round()
+  const [statement] = await one.statements()
+  // What a node would have written that never saw the other's.
+  const text = JSON.stringify({ ...statement, node_id: 'n2' }, null, 2)
+  const { statement: second } = parseStatement(text, 'the second')
+  const difference = checkLinks([
+    { statement: second, text, sha256: '0'.repeat(64) },
+    ...(statement ? [{ statement, text: '', sha256: '1'.repeat(64) }] : []),
+  ])
+  t.match(difference, ['Statement 2026-10.r1 was issued by n1 and by n2; only one of them may be charged.'])
 })
 
 t.test('an agency proves its whole fleet from the bucket, with a command and no database', async (t) => {
