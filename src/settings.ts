@@ -173,6 +173,7 @@ const collect = define('Collect')
 const privacy = define('Privacy')
 const exporting = define('Export')
 const retention = define('Retention')
+const machine = define('Backups of the machine')
 const billing = define('Billing and alerts')
 const agents = define(notesGroup)
 
@@ -219,6 +220,11 @@ export const settings = {
     databaseUrl,
   ),
   DEMO: server(undefined, flag, 'Serve the demo shop at /. Default: on only without DATABASE_URL.'),
+  PUBLIC_URL: server(
+    undefined,
+    webAddress,
+    'Address under which the world reaches this server, e.g. https://events.example.com; doctor looks at its certificate.',
+  ),
   LOG_LEVEL: server('info', oneOf(['debug', 'info', 'warn', 'error', 'silent']), 'How much is logged.'),
   ADMIN_TOKEN: defineSecret('Server')('Bearer token of the admin API. Generated into DATA_DIR/admin-token.'),
 
@@ -310,6 +316,23 @@ export const settings = {
 
   ...prefixed('CLIENT_S3_', bucketOf('client', 'analytics')),
   ...prefixed('BACKUP_S3_', bucketOf('backup', 'the CLIENT_ID')),
+
+  BACKUP_SCHEDULE: machine(
+    'off',
+    schedule,
+    'When evothesis backup --scheduled backs this machine up: daily, a cron expression, or off.',
+  ),
+  BACKUP_RECIPIENTS: machine(
+    undefined,
+    list,
+    'Public keys of age (age1…) that can read a backup, separated by commas; at least two.',
+  ),
+  BACKUP_KEEP_DAYS: machine('7', integer(1, 3650), 'Days that a backup is kept; the latest always is.'),
+  BACKUP_INCLUDE: machine(
+    undefined,
+    list,
+    'Further files and folders of a backup, e.g. where secrets and settings lie, separated by commas.',
+  ),
 
   BILLING_PLAN: billing('metered', name, 'Plan in plans.yaml.'),
   BILLING_TIMEZONE: billing('UTC', timeZone, 'IANA time zone of billing periods and daily notes.'),
