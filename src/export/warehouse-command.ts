@@ -2,8 +2,8 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { bucketPrefix, type Config } from '../config.ts'
 import { AppError, messageOf } from '../errors.ts'
+import { type WarehouseEngine, type WarehousePlace, warehouseEngines, warehouseSql } from '../storage/warehouse.ts'
 import { type ExportFormat, exportFormats } from '../types.ts'
-import { type WarehouseEngine, type WarehousePlace, warehouseEngines, warehouseSql } from './warehouse.ts'
 
 const help = `Usage: evothesis warehouse <${warehouseEngines.join('|')}> [--format parquet|json|csv]
 
