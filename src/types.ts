@@ -86,6 +86,12 @@ export type ExportColumn = (typeof exportColumns)[number]
 export const quarterMs = 15 * 60 * 1000
 export const quarterOf = (instantMs: number): number => Math.floor(instantMs / quarterMs) * quarterMs
 
+/**
+ * The site under which the usage of a part sums up what it does not name; below an approved domain as its subdomain,
+ * `(other).example.com`. No host is spelled like this.
+ */
+export const foldedSite = '(other)'
+
 /** The producer named in manifests; a part is encoded again only by the version that wrote it. */
 export const producerVersion = '0.1.0'
 /** The version of the columns above, named in manifests. */

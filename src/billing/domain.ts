@@ -1,4 +1,5 @@
 import { getDomain } from 'tldts'
+import { foldedSite } from '../types.ts'
 
 /** The domain of events that name no site. */
 export const noDomain = '(none)'
@@ -13,9 +14,16 @@ export const domainOf = (siteId: string): string =>
 const localEndings = /(^|\.)(localhost|local|test|invalid|internal|example|home\.arpa)$/
 const ipv4 = /^\d{1,3}(\.\d{1,3}){3}$/
 
-/** Somebody's own machine or network: collected and exported like any other, never billed. */
+/** Sums of sites that are not named: those of a part (`(other)`) and of `usage.recorded`. Never billed. */
+export const isSum = (domain: string): boolean => domain === foldedSite || domain === '(unapproved)'
+
+/** Somebody's own machine or network, or a sum: collected and exported like any other, never billed. */
 export const isLocal = (domain: string): boolean =>
-  localEndings.test(domain) || ipv4.test(domain) || domain.startsWith('[') || /^[0-9a-f:]*:[0-9a-f:.]*$/.test(domain)
+  isSum(domain) ||
+  localEndings.test(domain) ||
+  ipv4.test(domain) ||
+  domain.startsWith('[') ||
+  /^[0-9a-f:]*:[0-9a-f:.]*$/.test(domain)
 
 /** `example.com` matches itself; `*.example.com` all below it. */
 export const matchesPattern = (domain: string, pattern: string): boolean =>

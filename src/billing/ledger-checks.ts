@@ -1,4 +1,5 @@
 import type { Queryable } from '../db.ts'
+import { foldedSite } from '../types.ts'
 import type { FoundManifest } from './read-delivered.ts'
 import type { Range } from './usage.ts'
 
@@ -6,11 +7,13 @@ type PartUsage = { epoch: string; part: number; site: string; quarter: string; e
 
 const within = `quarter >= to_timestamp($1::float8 / 1000) and quarter < to_timestamp($2::float8 / 1000)`
 const isoQuarter = `to_char(quarter at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI"Z"')`
+/** A sum of what a part does not name: of all of them together, because their names are not known any more. */
+const isFolded = `(site_id = '${foldedSite}' or site_id like '${foldedSite}.%')`
 const named = (site: string): string => (site === '' ? '(none)' : site)
 
 /**
  * Received = metered: every batch's rows add up to its ledger row, and the rows of a part's batches to the part, per site
- * and quarter. Parts whose batches have begun to leave the buffer are known by their own rows only.
+ * and quarter; what a part summed up (`(other)`) is compared as a sum. Parts whose batches have begun to leave the buffer are known by their own rows only.
  */
 export const checkLedger = async (db: Queryable, range: Range): Promise<string[]> => {
   const batches = await db.query<{ batchId: number; events: number; counted: number }>(
@@ -23,13 +26,21 @@ export const checkLedger = async (db: Queryable, range: Range): Promise<string[]
   )
   const parts = await db.query<PartUsage & { counted: number; countedPageviews: number }>(
     `with whole as (
-       select p.part_id, epoch, seq from export_parts p
+       select p.part_id, epoch, seq, exists (select from part_usage u where u.part_id = p.part_id and ${isFolded}) as is_folded
+       from export_parts p
        where not adopted and batches = (select count(*) from batches b where b.part_id = p.part_id)
      ), received as (
-       select part_id, quarter, site_id, sum(s.events)::bigint as events, sum(pageviews)::bigint as pageviews
+       select part_id, quarter,
+              case when not is_folded or (not ${isFolded} and exists (
+                     select from part_usage u
+                     where u.part_id = b.part_id and u.quarter = s.quarter and u.site_id = s.site_id))
+                   then site_id else '${foldedSite}' end as site_id,
+              sum(s.events)::bigint as events, sum(pageviews)::bigint as pageviews
        from whole join batches b using (part_id) join batch_sites s using (batch_id) where ${within} group by 1, 2, 3
      ), metered as (
-       select part_id, quarter, site_id, u.events, u.pageviews from whole join part_usage u using (part_id) where ${within}
+       select part_id, quarter, case when ${isFolded} then '${foldedSite}' else site_id end as site_id,
+              sum(u.events)::bigint as events, sum(u.pageviews)::bigint as pageviews
+       from whole join part_usage u using (part_id) where ${within} group by 1, 2, 3
      )
      select epoch, seq as part, site_id as site, ${isoQuarter} as quarter, coalesce(m.events, 0) as events,
             coalesce(m.pageviews, 0) as pageviews, coalesce(r.events, 0) as counted,

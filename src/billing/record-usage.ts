@@ -1,6 +1,6 @@
 import type { Db, Tx } from '../db.ts'
 import { insertOutbox } from '../outbox.ts'
-import { domainOf } from './domain.ts'
+import { domainOf, isSum } from './domain.ts'
 import { selectDecisions } from './domains.ts'
 import { type Decisions, isBilled } from './usage.ts'
 
@@ -43,7 +43,7 @@ const recordPart = async (tx: Tx, deps: Deps, part: PartRow): Promise<void> => {
       key: `${deps.nodeId}/${part.epoch}/${part.part}/${site}`,
       data: {
         ...{ epoch: part.epoch, part: part.part, site, billable, events, pageviews },
-        ...(site.startsWith('(') ? {} : { domain: domainOf(site) }),
+        ...(isSum(site) ? {} : { domain: domainOf(site) }),
       },
     })
 }

@@ -1,6 +1,6 @@
 import type { Db } from '../db.ts'
 import { addMonths, type Month, monthAt, monthStart } from './calendar.ts'
-import { domainOf, isLocal } from './domain.ts'
+import { domainOf, isLocal, isSum } from './domain.ts'
 import { selectDecisions } from './domains.ts'
 import { usdOfMicros } from './money.ts'
 import { type Period, selectPeriod } from './periods.ts'
@@ -60,6 +60,7 @@ export const reportUsage = async (
   const expectedAmount = expected && totalOf(priceLines(period.terms, expected))
   const advice = adviceFor(plans, period.terms, expected ?? billable)
   const stateOf = (domain: string): string => {
+    if (isSum(domain)) return 'unapproved'
     if (isLocal(domain)) return 'local'
     if (decisions.blocked.has(domain)) return 'blocked'
     return isBilled(domain, decisions, period.terms.bill_unapproved) ? 'billed' : 'unapproved'

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Db, Queryable, Tx } from '../db.ts'
 import { insertOutbox } from '../outbox.ts'
 import { insertAudit } from './audit-row.ts'
-import { domainOf, isLocal, matchesPattern } from './domain.ts'
+import { domainOf, isLocal, isSum, matchesPattern } from './domain.ts'
 import { selectDecisions, selectDomains, upsertDecision } from './domains.ts'
 import type { PlansFile } from './plans.ts'
 import { type Evidence, sampleEvidence, suspicionsOf } from './suspicion.ts'
@@ -38,7 +38,8 @@ export const scanDomains = (deps: ScanDeps): Promise<void> =>
     const { approved, blocked } = await selectDecisions(tx)
     const decided = new Set([...approved, ...blocked])
     const pending = new Set((await selectDomains(tx)).filter((one) => one.state === 'pending').map((one) => one.domain))
-    const undecided = seen.filter((one) => !decided.has(one.domain) && !isLocal(one.domain))
+    const isAsked = ({ domain }: Seen): boolean => !decided.has(domain) && !isLocal(domain)
+    const undecided = seen.filter(isAsked)
     // What was proposed stays until it is decided; the busiest of the others get the rest of the room.
     const kept = [
       ...undecided.filter((one) => pending.has(one.domain)),
@@ -52,7 +53,8 @@ export const scanDomains = (deps: ScanDeps): Promise<void> =>
     const evidence = await sampleEvidence(tx, sampled, new Set(approved))
     await proposeDomains(tx, deps, sampled, evidence.perDomain, { pending, nowMs })
     const keptDomains = new Set(kept.map((one) => one.domain))
-    const unlisted = undecided.filter((one) => !keptDomains.has(one.domain))
+    // What the parts summed up, because there was too much of it, is one more; of how many sites, nobody knows any more.
+    const unlisted = seen.filter((one) => isSum(one.domain) || (isAsked(one) && !keptDomains.has(one.domain)))
     const scan = {
       domains: undecided.length + decided.size,
       unlistedDomains: unlisted.length + unread.sites,

@@ -1,6 +1,7 @@
 import type { Db, Tx } from '../db.ts'
 import type { DestinationName, ExportFormat } from '../types.ts'
 import type { Compression } from './encode-sql.ts'
+import { foldUsage, undecidedRowsMax } from './fold-usage.ts'
 
 export type PartTerms = {
   producer: string
@@ -26,7 +27,7 @@ export const claimPart = (db: Db, terms: PartTerms, limits: PartLimits): Promise
     if (!(await hasUnclaimed(tx))) return undefined
     const partId = await insertPart(tx, terms)
     await claimBatches(tx, partId, limits)
-    await insertUsage(tx, partId)
+    if ((await insertUsage(tx, partId)) > undecidedRowsMax) await foldUsage(tx, partId)
     await sumUp(tx, partId)
     return partId
   })

@@ -2,15 +2,25 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { domainOf, isLocal } from '../../src/billing/domain.ts'
 import { decideDomain, selectDomains } from '../../src/billing/domains.ts'
+import { loadPlans, termsOf } from '../../src/billing/plans.ts'
+import { reconcile } from '../../src/billing/reconcile.ts'
+import { reportUsage } from '../../src/billing/report.ts'
 import { selectScan, undecidedMax } from '../../src/billing/scan-domains.ts'
 import { createBillingService } from '../../src/billing/service.ts'
+import { approvedRowsMax, undecidedRowsMax } from '../../src/export/fold-usage.ts'
 import { silentLog } from '../../src/log.ts'
 import { insertBatch } from '../support/batches.ts'
 import { approve, type BillingLab, createBillingLab } from './lab.ts'
 
 const at = '2026-11-15T12:00:00.000000Z'
+const deps = ({ db, config }: BillingLab) => {
+  const plans = loadPlans(config.DATA_DIR)
+  return { db, plans, terms: termsOf(plans, config), timeZone: 'UTC' }
+}
 const stateOf = async (lab: BillingLab, domain: string) =>
   (await selectDomains(lab.db)).find((one) => one.domain === domain)?.state
+const listedEvents = async (lab: BillingLab): Promise<number> =>
+  (await selectDomains(lab.db)).filter((one) => one.state !== 'approved').reduce((sum, one) => sum + one.events, 0)
 const events = async (lab: BillingLab, type: string) =>
   (await lab.db.query<{ body: string }>('select body from outbox where type = $1::text', [type])).map(
     (row) => (JSON.parse(row.body) as { data: Record<string, unknown> }).data,
@@ -86,6 +96,16 @@ t.test('10,000 invented sites from one address cost nothing, fill nothing, and a
   const [statement] = await lab.statements()
   t.match(statement, { billable: { pageviews: 100, domains: 1 }, total_usd: '199.00', collected: { events: 15_630 } })
   t.ok(JSON.stringify(statement).length < 10_000, 'the statement does not list them')
+  const [usage] = await lab.db.query(
+    `select count(*) <= ${undecidedRowsMax + 2} as "isBounded", sum(events)::int as events,
+            bool_or(site_id = 'honest.org') as "isHonestNamed" from part_usage`,
+  )
+  t.strictSame(usage, { isBounded: true, events: 15_630, isHonestNamed: true }, 'the usage of a part is bounded')
+  t.match(
+    await lab.db.query(`select length(manifest) < 250000 as short, events from export_parts`),
+    [{ short: true, events: 15_630 }],
+    'and so is its manifest',
+  )
   const counts = async () => {
     const [row] = await lab.db.query<Record<string, number>>(
       `select (select count(*) from domains) as domains, (select count(*) from outbox) as outbox,
@@ -105,11 +125,51 @@ t.test('10,000 invented sites from one address cost nothing, fill nothing, and a
 
   const scan = await selectScan(lab.db)
   t.match(scan, { busiestAddress: '203.0.113.0' })
-  t.equal(scan?.unlistedDomains, 10_001 - undecidedMax)
+  t.equal(scan?.unlistedEvents, 15_530 - (await listedEvents(lab)), 'what is not listed is counted')
   t.match(await events(lab, 'alert.raised'), [{ alert: 'domain_flood', busiest_address: '203.0.113.0' }])
   await lab.round()
   t.strictSame(await counts(), before, 'a second look changes nothing')
 })
+
+t.test(
+  'beyond its limits a part sums up: approved domains are billed to the event, and everything is proven',
+  async (t) => {
+    const lab = await createBillingLab(t)
+    await approve(lab, 'example.com', 'alice.github.io')
+    await decideDomain(lab.db, { domain: 'github.io', state: 'blocked', by: 'anna', nowMs: lab.clock.now() })
+    const created_at = '2026-10-15T12:00:00.000000Z'
+    const later = '2026-10-15T12:20:00.000000Z'
+    const sites = [
+      ...Array.from({ length: approvedRowsMax }, (_, n) => `s${n}.example.com`),
+      ...['z.b.alice.github.io', 'alice.github.io', 'bob.github.io', 'localhost', '(other)', ''],
+      ...Array.from({ length: undecidedRowsMax }, (_, n) => `x${n}.net`),
+    ]
+    for (let from = 0; from < sites.length; from += 2000)
+      await insertBatch(
+        lab.db,
+        sites.slice(from, from + 2000).map((site_id) => ({ site_id, created_at: from === 0 ? later : created_at })),
+      )
+    const approved = approvedRowsMax + 2
+    t.match(await reportUsage(deps(lab), '2026-10', lab.clock.now()), { billable: approved, events: sites.length })
+    await lab.round()
+    const folded = await lab.db.query<{ site: string; events: number }>(
+      `select site_id as site, sum(events)::int as events from part_usage where site_id like '(%' group by 1 order by 1`,
+    )
+    t.strictSame(folded, [
+      { site: '(other)', events: 4 },
+      { site: '(other).alice.github.io', events: 1 },
+      { site: '(other).example.com', events: 1 },
+    ])
+    t.match(await reportUsage(deps(lab), '2026-10', lab.clock.now()), { billable: approved, events: sites.length })
+    t.match(await lab.statements(), [
+      { billable: { events: approved, domains: 2 }, collected: { events: sites.length }, total_usd: '0.10002' },
+    ])
+    const proof = { ...lab, destinations: lab.exporting.destinations, clientId: 'acme', nodeId: 'n1', timeZone: 'UTC' }
+    t.match(await reconcile(proof, '2026-10'), { differences: [], pending: [] })
+    await lab.db.execute(`update part_usage set events = events + 1 where site_id = '(other)'`)
+    t.match(await reconcile(proof, '2026-10'), { differences: [/\(other\), .*: metered 7 events/, /./, /./] })
+  },
+)
 
 t.test('patterns approve without a question, and a blocked domain stays blocked', async (t) => {
   const lab = await createBillingLab(t)
