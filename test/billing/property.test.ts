@@ -4,7 +4,7 @@ import { readDelivered, usageOfManifests } from '../../src/billing/read-delivere
 import { reconcile } from '../../src/billing/reconcile.ts'
 import { createBillingService } from '../../src/billing/service.ts'
 import { systemClock } from '../../src/clock.ts'
-import { createDb, type Tx } from '../../src/db.ts'
+import { createDb, type Db, type Tx } from '../../src/db.ts'
 import { silentLog } from '../../src/log.ts'
 import { insertBatchIn } from '../support/batches.ts'
 import { createTestExporter } from '../support/exporter.ts'
@@ -73,6 +73,7 @@ const live = async (t: Test, steps: readonly Step[]): Promise<void> => {
   const clock = createTestClock(firstDayMs)
   const lab = await createBillingLab(t, {}, clock)
   await approve(lab, 'a.com', 'b.org')
+  await makeChunks(lab.db)
   const killable = createDb({ url: lab.url, applicationName: 'killable', connectionsMax: 6, clock: systemClock })
   const { exporter, destinations, close: closeExporter } = createTestExporter(killable, lab.env)
   const billing = createBillingService({
@@ -204,6 +205,18 @@ const live = async (t: Test, steps: readonly Step[]): Promise<void> => {
     const deps = { db: lab.db, clock, destinations, clientId: 'acme', nodeId: 'n1', timeZone: 'UTC' }
     t.match(await reconcile(deps, month), { differences: [], pending: [] }, month)
   }
+}
+
+/**
+ * TimescaleDB makes a chunk in the transaction that first needs it, and another one that needs it, too, waits for its end.
+ * The collector's transactions are short; these stay open until the test closes them, so the chunks are there before.
+ */
+const makeChunks = async (db: Db): Promise<void> => {
+  await db.execute(
+    `insert into events_log (batch_id, n, stored_at, event_id, event_type, "timestamp", raw_event_data, created_at)
+     select 0, 0, at, gen_random_uuid(), 'none', at, '{}', at from (values (now()), (now() + interval '6 hours')) as a(at)`,
+  )
+  await db.execute('delete from events_log where batch_id = 0')
 }
 
 const replay = (transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>): Promise<void> =>

@@ -6,12 +6,18 @@ import { setImmediate } from 'node:timers/promises'
 import S3rver from 's3rver'
 import Store from 's3rver/lib/stores/filesystem.js'
 
-// s3rver answers a PUT before the file is written, so that a HEAD right after it may see nothing yet. S3 does not.
+// s3rver answers a PUT before the file is written, or even made, so that a HEAD right after it may see nothing yet. S3 does
+// not.
 const { putObject } = Store.prototype
 Store.prototype.putObject = async function (object) {
   const stored = await putObject.call(this, object)
   const file = this.getResourcePath(object.bucket, object.key, 'object')
-  while ((await stat(file)).size !== stored.size) await setImmediate()
+  const sizeNow = () =>
+    stat(file).then(
+      ({ size }) => size,
+      () => -1,
+    )
+  while ((await sizeNow()) !== stored.size) await setImmediate()
   return stored
 }
 
