@@ -14,6 +14,8 @@ export type Buffer = {
   db: Db
   /** For people: which database this is, without its password. */
   describe: string
+  /** With its password: for processes of this program, never to be shown. */
+  url: string
   /**
    * Resolves when the schema is up to date; later than `openBuffer` when the server is away at start. To false when the
    * buffer was closed before: then there is nothing to work with.
@@ -37,6 +39,8 @@ export type BufferDeps = {
 }
 
 const connectionsMax = 12
+/** Of a process that only looks something up now and then. */
+const attachedConnectionsMax = 2
 const retryDelays = { firstMs: 500, maxMs: 15_000 }
 
 /**
@@ -75,10 +79,28 @@ export const openBuffer = async (config: Config, deps: BufferDeps): Promise<Buff
       pools.push(pool)
       return pool
     }
-    return { db, describe: describe(url, embedded), ready, open, close }
+    return { db, describe: describe(url, embedded), url, ready, open, close }
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+/** The buffer at an address, for a process whose parent keeps that database running and migrated. */
+export const attachBuffer = (
+  url: string,
+  { clock, applicationName }: Pick<BufferDeps, 'clock' | 'applicationName'>,
+): Buffer => {
+  const pools: Db[] = []
+  const open: Buffer['open'] = (options) => {
+    const pool = createDb({ ...options, url, clock })
+    pools.push(pool)
+    return pool
+  }
+  return {
+    db: open({ applicationName, connectionsMax: attachedConnectionsMax }),
+    ...{ describe: describe(url, undefined), ready: Promise.resolve(true), url, open },
+    close: async () => void (await Promise.all(pools.map((pool) => pool.close()))),
   }
 }
 

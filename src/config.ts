@@ -144,7 +144,6 @@ const reserved = (config: Config): Contradiction[] => {
   const asked: [SettingName, boolean][] = [
     ['EXPORT_RULES', config.EXPORT_RULES !== undefined],
     ['EXPORT_RETENTION_DAYS', config.EXPORT_RETENTION_DAYS !== undefined],
-    ['COLLECT_WORKERS', config.COLLECT_WORKERS > 1],
     ['AGENTS', config.AGENTS !== 'off'],
   ]
   return asked

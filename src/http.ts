@@ -1,6 +1,7 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
 import rateLimit from '@fastify/rate-limit'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import { plainAddress } from './address.ts'
 import { addressRate } from './address-rate.ts'
 import { AppError, type ErrorCode, errorCodes, isAppError } from './errors.ts'
 import type { Log } from './log.ts'
@@ -15,6 +16,8 @@ export type AppOptions = {
   trustProxy: boolean | string
   /** Requests per second and address to routes that need the admin token, with it or without; none or 0: any number. */
   adminRatePerSecond?: number
+  /** Answers what no route does; `not_found` otherwise. */
+  answerTheRest?: (request: FastifyRequest, reply: FastifyReply) => unknown
 }
 
 declare module 'fastify' {
@@ -52,7 +55,10 @@ export const createApp = (options: AppOptions): App => {
       options.log.error({ err: problem, request: request.id, route: request.routeOptions.url }, problem.message)
     return sendProblem(reply, problem)
   })
-  app.setNotFoundHandler((_request, reply) => sendProblem(reply, new AppError('not_found', errorCodes.not_found[1])))
+  app.setNotFoundHandler(
+    options.answerTheRest ??
+      ((_request, reply) => sendProblem(reply, new AppError('not_found', errorCodes.not_found[1]))),
+  )
   return app
 }
 
@@ -123,3 +129,18 @@ export const requireAdmin =
 
 const sameText = (a: string, b: string): boolean =>
   timingSafeEqual(createHash('sha256').update(a).digest(), createHash('sha256').update(b).digest())
+
+/** The same, but a request from this machine needs no token: a scraper of metrics. */
+export const requireAdminOrLocal = (adminToken: string) => {
+  const admin = requireAdmin(adminToken)
+  return async (request: FastifyRequest): Promise<void> => {
+    if (!isLocal(request)) await admin(request)
+  }
+}
+
+/** On this machine, and not on behalf of somebody else through a proxy on this machine. */
+export const isLocal = (request: FastifyRequest): boolean => {
+  const address = plainAddress(request.socket.remoteAddress ?? '')
+  const forwarded = request.headers['x-forwarded-for'] ?? request.headers.forwarded ?? request.headers['x-real-ip']
+  return forwarded === undefined && (address === '::1' || address.startsWith('127.'))
+}

@@ -12,8 +12,8 @@ const collectorLimits = {
 
 /** Takes events in: the collector, the pixel and the demo shop. */
 export const createCollectServices = (deps: ServicesDeps): Services => {
-  const { buffer, config, clock, log, hashKey, adminToken } = deps
-  const collector = createCollector({ db: buffer.open(collectorLimits), config, clock, log, hashKey, adminToken })
+  const { buffer, config, adminToken, ...rest } = deps
+  const collector = createCollector({ ...rest, db: buffer.open(collectorLimits), config, adminToken })
   const pixel = createPixelRoutes({ config, db: buffer.db, adminToken })
   return {
     routes(app) {

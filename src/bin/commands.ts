@@ -39,6 +39,10 @@ export const commands: Record<string, Command> = {
     line: 'duckdb | athena | bigquery | …: the SQL that makes the files a table.',
     run: async (args) => (await import('./export.ts')).runWarehouse(args),
   },
+  provision: {
+    line: 'new | render | validate | diff | keygen: from one client.yaml to a complete appliance folder.',
+    run: async (args) => (await import('./provision.ts')).runProvision(args),
+  },
   demo: {
     line: 'traffic: send visits of a made-up shop to a collector.',
     run: async (args) => (await import('./demo.ts')).runDemo(args),

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { openBuffer } from '../buffer.ts'
@@ -6,18 +7,21 @@ import { loadConfig } from '../config.ts'
 import { AppError } from '../errors.ts'
 import { createApp } from '../http.ts'
 import { createLog } from '../log.ts'
-import { ensureSecret } from '../secrets.ts'
 import { claimServerFile, refuseSecondServer, type ServerRole } from '../server-file.ts'
 import { banner } from './banner.ts'
 import { closeAll } from './close-all.ts'
+import { serveCollectChild } from './collect-child.ts'
 import { createCollectServices } from './collect-services.ts'
-import { listen, probePort } from './listen.ts'
+import { createFront } from './front.ts'
+import { probePort } from './listen.ts'
+import { ensureSecrets } from './secrets.ts'
 import { stopRequested } from './signals.ts'
 import { workerHealthRoutes } from './worker-health.ts'
 import { createWorkerServices } from './worker-services.ts'
 
 /** Runs the roles in this process until a signal, then stops in reverse order. Resolves to the exit code. */
 export const serve = async (...roles: ServerRole[]): Promise<number> => {
+  if (cluster.isWorker) return serveCollectChild()
   const config = loadConfig()
   const log = createLog(config.LOG_LEVEL)
   const dataDir = path.resolve(config.DATA_DIR)
@@ -25,8 +29,6 @@ export const serve = async (...roles: ServerRole[]): Promise<number> => {
   refuseSecondServer(dataDir, roles)
   await probePort(config)
   const stop = stopRequested()
-  const hashKey = ensureSecret(config.HASH_KEY, path.join(dataDir, 'secrets', 'hash-key'))
-  const adminToken = ensureSecret(config.ADMIN_TOKEN, path.join(dataDir, 'admin-token'))
 
   // Closed in reverse order, however far the start has come.
   const closers: (() => unknown)[] = []
@@ -34,19 +36,20 @@ export const serve = async (...roles: ServerRole[]): Promise<number> => {
   try {
     const buffer = await openBuffer(config, { clock, log, applicationName: 'evothesis', owner: true })
     closers.unshift(() => buffer.close())
-    const deps = { buffer, config, clock, log, hashKey, adminToken }
+    const deps = { buffer, config, clock, log, ...ensureSecrets(config) }
+    const front = createFront({ ...deps, roles })
     const create = { collect: createCollectServices, worker: createWorkerServices }
-    const services = roles.map((role) => create[role](deps))
+    const services = front.ownRoles.map((role) => create[role](deps))
     closers.unshift(...services.flatMap((one) => one.closers))
     const app = createApp({
-      ...{ log, trustProxy: config.TRUST_PROXY, adminRatePerSecond: config.RATE_LIMIT_ADMIN },
+      ...{ log, trustProxy: front.trustProxy, adminRatePerSecond: config.RATE_LIMIT_ADMIN },
     })
     // Both at once: nobody comes in while a run ends, and the requests that wait for the run are answered.
-    closers.unshift(() => Promise.all([app.close(), ...services.map((one) => one.finishRequests())]))
-    for (const one of services) one.routes(app)
+    closers.unshift(() => Promise.all([front.close(app), ...services.map((one) => one.finishRequests())]))
+    for (const one of [front, ...services]) one.routes(app)
     if (!roles.includes('collect')) workerHealthRoutes({ db: buffer.db, clock })(app)
     for (const one of services) await one.prepare()
-    const address = await listen(app, config)
+    const address = await front.listen(app, buffer.url)
     const serverFile = claimServerFile(dataDir, address, roles)
     closers.push(() => serverFile.remove())
     void buffer.ready

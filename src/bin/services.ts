@@ -12,6 +12,8 @@ export type ServicesDeps = {
   log: Log
   hashKey: Secret
   adminToken: Secret
+  /** True in one of several collectors on a port: their parent answers for all what is no collector's business. */
+  isOneOfSeveral?: boolean
 }
 
 /** The rooms of one role in one process. */

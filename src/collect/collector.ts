@@ -23,7 +23,7 @@ import { segmentSettingsRoutes } from './segment-settings.ts'
 import { createSiteNames } from './site.ts'
 import { createSiteRates } from './site-rates.ts'
 import { createSitesAllowed } from './sites-allowed.ts'
-import { createSpool, oldestSpooledMs } from './spool.ts'
+import { createSpool, spooledOnDisk } from './spool.ts'
 import { deleteExpiredReceipts } from './statements.ts'
 import { createStore } from './store.ts'
 import { createWriteKeys } from './write-keys.ts'
@@ -37,6 +37,8 @@ export type CollectorDeps = {
   adminToken: Secret
   /** Milliseconds after which a commit is answered from the spool. */
   commitMsMax?: number
+  /** True for one of several collector processes on a port: their parent answers `GET /metrics` for all. */
+  isOneOfSeveral?: boolean
 }
 
 export type CollectorHealth = {
@@ -97,7 +99,7 @@ export const createCollector = (deps: CollectorDeps): Collector => {
     while (!stopped.signal.aborted) {
       try {
         // A spooled retry still needs the receipt that was valid when it arrived.
-        const beforeMs = Math.min(clock.now(), (await oldestSpooledMs(spoolRoot)) ?? Number.POSITIVE_INFINITY)
+        const beforeMs = Math.min(clock.now(), (await spooledOnDisk(spoolRoot)).oldestMs ?? Number.POSITIVE_INFINITY)
         const deleted = await deleteExpiredReceipts(db, beforeMs, receiptsTrimmedMax)
         if (deleted === receiptsTrimmedMax) continue
       } catch (error) {
@@ -141,17 +143,19 @@ export const createCollector = (deps: CollectorDeps): Collector => {
       })(app)
       segmentSettingsRoutes(writeKeys)(app)
       adminRoutes({ db, adminToken })(app)
-      metrics.routes(app)
+      if (deps.isOneOfSeveral) metrics.leaveToParent()
+      else metrics.routes(app)
       const schema = collectJsonSchema()
       app.get('/schema/collect.json', async (_request, reply) =>
         reply.header('access-control-allow-origin', '*').type('application/schema+json').send(JSON.stringify(schema)),
       )
       app.get('/health', async (_request, reply) => {
-        const { status, accepting, spool } = health()
+        const { status, accepting } = health()
         if (!accepting) return reply.status(503).header('retry-after', '5').send({ status: 'refusing' })
-        return status === 'healthy'
-          ? { status }
-          : { status, spool: { bytes: spool.bytes, age_seconds: spool.ageSeconds } }
+        const { bytes, oldestMs } = await spooledOnDisk(spoolRoot)
+        if (status === 'healthy' && bytes === 0) return { status }
+        const ageMs = oldestMs === undefined ? 0 : Math.max(0, clock.now() - oldestMs)
+        return { status: 'degraded', spool: { bytes, age_seconds: Math.floor(ageMs / 1000) } }
       })
     },
     health,

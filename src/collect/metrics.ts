@@ -1,7 +1,13 @@
-import type { FastifyRequest } from 'fastify'
-import { Counter, collectDefaultMetrics, Gauge, register as globalRegister, Histogram, Registry } from 'prom-client'
-import { plainAddress } from '../address.ts'
-import { type App, requireAdmin } from '../http.ts'
+import {
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  register as globalRegister,
+  Histogram,
+  Registry,
+} from 'prom-client'
+import { type App, requireAdminOrLocal } from '../http.ts'
 import type { Secret } from '../secret.ts'
 import type { RejectCode } from './group.ts'
 
@@ -28,6 +34,8 @@ export type Gauges = () => {
 export type Metrics = Observer & {
   /** `GET /metrics` for the admin token, or for a scraper on this machine. */
   routes(app: App): void
+  /** Leaves the figures to the parent of several collectors, which answers `GET /metrics` for all (`fleetMetricsRoutes`). */
+  leaveToParent(): void
 }
 
 /** Figures for Prometheus: the collector's own, Node's, and those that others put into prom-client's global registry. */
@@ -51,9 +59,9 @@ export const createMetrics = (deps: { adminToken: Secret; gauges: Gauges }): Met
     ...{ name: 'evothesis_collect_commit_seconds', help: 'Time from BEGIN to the answer of COMMIT.', registers },
     buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3],
   })
-  const gauge = (name: string, help: string, read: () => number) =>
+  const gauge = (name: string, help: string, read: () => number, aggregator: 'sum' | 'max' = 'sum') =>
     new Gauge({
-      ...{ name: `evothesis_collect_${name}`, help, registers },
+      ...{ name: `evothesis_collect_${name}`, help, registers, aggregator },
       collect() {
         this.set(read())
       },
@@ -61,8 +69,8 @@ export const createMetrics = (deps: { adminToken: Secret; gauges: Gauges }): Met
   gauge('queue_bytes', 'Bytes of requests that are not answered yet.', () => deps.gauges().queueBytes)
   gauge('queue_requests', 'Requests that wait for the next commit.', () => deps.gauges().queueRequests)
   gauge('spool_bytes', 'Bytes of the spool.', () => deps.gauges().spoolBytes)
-  gauge('spool_age_seconds', 'Age of the oldest spooled record.', () => deps.gauges().spoolAgeSeconds)
-  gauge('database_away', '1 while events are spooled.', () => Number(deps.gauges().databaseAway))
+  gauge('spool_age_seconds', 'Age of the oldest spooled record.', () => deps.gauges().spoolAgeSeconds, 'max')
+  gauge('database_away', '1 while events are spooled.', () => Number(deps.gauges().databaseAway), 'max')
 
   return {
     committed(commit) {
@@ -74,11 +82,13 @@ export const createMetrics = (deps: { adminToken: Secret; gauges: Gauges }): Met
       commitSeconds.observe(commit.seconds)
     },
     spooled: (count) => events.inc({ result: 'spooled' }, count),
+    leaveToParent() {
+      AggregatorRegistry.setRegistries([registry, globalRegister])
+      // Its constructor begins to answer the parent's questions.
+      new AggregatorRegistry()
+    },
     routes(app) {
-      const admin = requireAdmin(deps.adminToken.reveal())
-      const onRequest = async (request: FastifyRequest): Promise<void> => {
-        if (!isLocal(request)) await admin(request)
-      }
+      const onRequest = requireAdminOrLocal(deps.adminToken.reveal())
       app.get('/metrics', { onRequest }, async (_request, reply) =>
         reply.type(registry.contentType).send(`${await registry.metrics()}\n${await globalRegister.metrics()}`),
       )
@@ -86,9 +96,14 @@ export const createMetrics = (deps: { adminToken: Secret; gauges: Gauges }): Met
   }
 }
 
-/** On this machine, and not on behalf of somebody else through a proxy on this machine. */
-const isLocal = (request: FastifyRequest): boolean => {
-  const address = plainAddress(request.socket.remoteAddress ?? '')
-  const forwarded = request.headers['x-forwarded-for'] ?? request.headers.forwarded ?? request.headers['x-real-ip']
-  return forwarded === undefined && (address === '::1' || address.startsWith('127.'))
-}
+/** `GET /metrics` in the parent of several collectors: sums over all of them, the oldest spool, and its own figures. */
+export const fleetMetricsRoutes =
+  (adminToken: Secret) =>
+  (app: App): void => {
+    const collectors = new AggregatorRegistry()
+    app.get('/metrics', { onRequest: requireAdminOrLocal(adminToken.reveal()) }, async (_request, reply) =>
+      reply
+        .type(globalRegister.contentType)
+        .send(`${await collectors.clusterMetrics()}\n${await globalRegister.metrics()}`),
+    )
+  }

@@ -177,9 +177,10 @@ const takeAll = async (groups: readonly Group[], take: Take): Promise<number> =>
   return kept
 }
 
-/** The oldest arrival in the spools of all workers on this disk. */
-export const oldestSpooledMs = async (root: string): Promise<number | undefined> => {
+/** Bytes and oldest arrival in the spools of all workers on this disk, and of those that are gone. */
+export const spooledOnDisk = async (root: string): Promise<{ bytes: number; oldestMs: number | undefined }> => {
   const folders = (await listFolders(root)).map((name) => path.join(root, name))
-  const oldest = (await Promise.all(folders.map(listSegments))).flatMap((files) => files[0]?.createdMs ?? [])
-  return oldest.length > 0 ? Math.min(...oldest) : undefined
+  const files = (await Promise.all(folders.map(listSegments))).flat()
+  const oldestMs = files.length > 0 ? Math.min(...files.map((one) => one.createdMs)) : undefined
+  return { bytes: files.reduce((sum, one) => sum + one.bytes, 0), oldestMs }
 }

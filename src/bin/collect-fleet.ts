@@ -1,0 +1,81 @@
+import cluster, { type Worker } from 'node:cluster'
+import type { Clock } from '../clock.ts'
+import { AppError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { backoffMs } from '../retry.ts'
+
+/** What a collector process is told when it asks, over the channel that only its parent has. */
+export type FleetOrder = { databaseUrl: string; upstream: string }
+/** What it says: it is there and wants its order, it listens, or why it cannot. */
+export type FleetReport = { asks: 'order' } | { address: string } | { failed: string }
+
+export type CollectFleet = {
+  /** Resolves to the address for people once the first collector listens. Throws what kept it from listening. */
+  start(order: FleetOrder): Promise<string>
+  /** Resolves when every collector has finished what it accepted. */
+  close(): Promise<void>
+}
+
+const restartDelays = { firstMs: 200, maxMs: 10_000 }
+/** A fleet of which nobody ever listened is given up. */
+const firstDeathsMax = 5
+
+/**
+ * Several collectors on one port, each a process with a spool and database connections of its own: the same command,
+ * started again as workers of a cluster. One that dies is replaced; what it had in its spool is taken over by the others,
+ * also when there are fewer of them next time. What is no collector's business they forward to `upstream`, the HTTP server
+ * of this process.
+ */
+export const createCollectFleet = (size: number, { clock, log }: { clock: Clock; log: Log }): CollectFleet => {
+  const stopping = new AbortController()
+  const lives: Promise<void>[] = []
+  let hasListened = false
+
+  /** One place in the fleet, and those who take it one after the other. */
+  const fill = async (order: FleetOrder, onListening: (address: string) => void): Promise<void> => {
+    for (let deaths = 0; !stopping.signal.aborted; deaths++) {
+      const bornMs = clock.now()
+      const child = cluster.fork()
+      const failed = await lifeOf(child, order, (address) => {
+        hasListened = true
+        onListening(address)
+      })
+      if (stopping.signal.aborted) return
+      if (!hasListened && (failed !== undefined || deaths === firstDeathsMax))
+        throw new AppError('internal', failed ?? 'The collector processes end as soon as they begin.')
+      log.error({ pid: child.process.pid, reason: failed }, 'a collector process ended; another takes its place')
+      if (clock.now() - bornMs > restartDelays.maxMs) deaths = 0
+      await clock.sleep(backoffMs(deaths, restartDelays), stopping.signal)
+    }
+  }
+
+  return {
+    start: (order) =>
+      new Promise((resolve, reject) => {
+        for (let n = 0; n < size; n++) lives.push(fill(order, resolve).catch(reject))
+      }),
+    async close() {
+      stopping.abort()
+      for (const child of Object.values(cluster.workers ?? {})) child?.process.kill('SIGTERM')
+      await Promise.all(lives)
+    },
+  }
+}
+
+/** Resolves when the process has ended, to what it said was the reason. */
+const lifeOf = (
+  child: Worker,
+  order: FleetOrder,
+  onListening: (address: string) => void,
+): Promise<string | undefined> =>
+  new Promise((resolve) => {
+    let failed: string | undefined
+    child.on('message', (report: FleetReport) => {
+      if ('asks' in report && child.isConnected()) child.send(order)
+      if ('address' in report) onListening(report.address)
+      if ('failed' in report) failed = report.failed
+    })
+    // A message to one that has just died.
+    child.on('error', () => {})
+    child.once('exit', () => resolve(failed))
+  })
