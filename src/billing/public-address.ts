@@ -66,24 +66,23 @@ const refuseHidden = (host: string, addresses: readonly string[]): void => {
 }
 
 /**
- * Resolves a host once, to the address that is then connected to: a name that answers otherwise at a second question
+ * Resolves a host once, to the addresses of which one is then connected to: a name that answers otherwise at a second question
  * ("DNS rebinding") gains nothing, because there is none. Every address of the name must be public, unless private ones
  * are allowed. Throws `forbidden` with the reason, or the resolver's own error.
  */
-export const resolveAddress = async (
+export const resolveAddresses = async (
   url: URL,
   { allowPrivate, lookup = lookupAll }: { allowPrivate: boolean; lookup?: Lookup | undefined },
-): Promise<Address> => {
+): Promise<Address[]> => {
   checkAddress(url, { allowPrivate })
   const host = hostOf(url)
   const family = isIP(host)
   const found = family === 0 ? await lookup(host) : [{ address: host, family: family === 6 ? 6 : 4 } as const]
-  const [first] = found
-  if (!first) throw new AppError('forbidden', `${host} has no address.`)
+  if (found.length === 0) throw new AppError('forbidden', `${host} has no address.`)
   if (!allowPrivate)
     refuseHidden(
       host,
       found.map((one) => one.address),
     )
-  return first
+  return found
 }

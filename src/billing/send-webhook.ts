@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import type { Secret } from '../secret.ts'
 import { producerVersion } from '../types.ts'
-import { type Address, type Lookup, resolveAddress } from './public-address.ts'
+import { type Address, type Lookup, resolveAddresses } from './public-address.ts'
 import { signWebhook } from './signature.ts'
 
 export type Attempt = {
@@ -43,7 +43,7 @@ export const createSender =
     const signal = AbortSignal.timeout(deps.answerMsMax ?? answerMsMax)
     try {
       const url = new URL(target.url)
-      const address = await until(signal, resolveAddress(url, deps))
+      const addresses = await until(signal, resolveAddresses(url, deps))
       const timestampSeconds = Math.floor(clock.now() / 1000)
       const headers = {
         'content-type': 'application/cloudevents+json; charset=utf-8',
@@ -52,7 +52,7 @@ export const createSender =
         'webhook-timestamp': String(timestampSeconds),
         'webhook-signature': signWebhook(target.secrets, { ...message, timestampSeconds }),
       }
-      const { status, retryAfter } = await post(url, address, headers, message.body, signal)
+      const { status, retryAfter } = await post(url, addresses, headers, message.body, signal)
       const isSuccess = status >= 200 && status < 300
       return answered({
         status,
@@ -75,7 +75,7 @@ const until = <T>(signal: AbortSignal, work: Promise<T>): Promise<T> =>
 
 const post = (
   url: URL,
-  to: Address,
+  to: readonly Address[],
   headers: Record<string, string>,
   body: string,
   signal: AbortSignal,
@@ -87,9 +87,10 @@ const post = (
       {
         method: 'POST',
         headers: { ...headers, 'content-length': Buffer.byteLength(body) },
-        // The address that was checked, whatever the name says now; the name stays in Host, SNI and certificate.
+        // The addresses that were checked, whatever the name says now; the name stays in Host, SNI and certificate. Tried in
+        // turn: the first may be of a family that this machine has no way to.
         lookup: (_host, options, callback) =>
-          options.all ? callback(null, [to]) : callback(null, to.address, to.family),
+          options.all ? callback(null, [...to]) : callback(null, to[0]?.address ?? '', to[0]?.family),
         agent: false,
         signal,
       },

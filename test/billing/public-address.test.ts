@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isPublicAddress, type Lookup, resolveAddress } from '../../src/billing/public-address.ts'
+import { isPublicAddress, type Lookup, resolveAddresses } from '../../src/billing/public-address.ts'
 import { createSender } from '../../src/billing/send-webhook.ts'
 import { createWebhookSecret } from '../../src/billing/signature.ts'
 import { openReceiver } from './receiver.ts'
@@ -39,9 +39,9 @@ t.test('an endpoint that is private, by number, in any spelling, or by name, is 
     ...['https://inside.example.com/', 'https://both.example.com/', 'https://nowhere.example.com/'],
     ...['http://93.184.216.34/', 'ftp://93.184.216.34/', 'https://user:pass@93.184.216.34/'],
   ])
-    await t.rejects(resolveAddress(new URL(url), { allowPrivate: false, lookup }), { code: 'forbidden' }, url)
-  t.match(await resolveAddress(new URL('https://93.184.216.34/'), { allowPrivate: false }), { family: 4 })
-  t.match(await resolveAddress(new URL('http://[::1]:1/'), { allowPrivate: true }), { address: '::1', family: 6 })
+    await t.rejects(resolveAddresses(new URL(url), { allowPrivate: false, lookup }), { code: 'forbidden' }, url)
+  t.match(await resolveAddresses(new URL('https://93.184.216.34/'), { allowPrivate: false }), [{ family: 4 }])
+  t.match(await resolveAddresses(new URL('http://[::1]:1/'), { allowPrivate: true }), [{ address: '::1', family: 6 }])
 })
 
 t.test('a name is resolved once, and the address that was checked is the one that is connected to', async (t) => {
@@ -67,4 +67,18 @@ t.test('a name is resolved once, and the address that was checked is the one tha
   const refused = await guarded({ url: 'https://rebinding.example.com/', secrets: [key] }, { id: 'evt_2', body: '{}' })
   t.match(refused, { status: null, error: /no public address/ })
   t.equal(receiver.requests, 1, 'nothing was sent')
+})
+
+t.test('a receiver whose first address does not answer is reached at its next one', async (t) => {
+  const key = createWebhookSecret()
+  const receiver = await openReceiver([key.reveal()])
+  t.teardown(receiver.close)
+  const lookup: Lookup = async () => [
+    { address: '::1', family: 6 },
+    { address: '127.0.0.1', family: 4 },
+  ]
+  const clock = { ...createTestClock(), now: () => Date.now() }
+  const send = createSender({ clock, allowPrivate: true, lookup })
+  const url = receiver.url.replace('127.0.0.1', 'both.example.com')
+  t.match(await send({ url, secrets: [key] }, { id: 'evt_1', body: '{}' }), { status: 200, error: null })
 })

@@ -1,9 +1,12 @@
+import { createHash } from 'node:crypto'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import t from 'tap'
 import { reconcile } from '../../src/billing/reconcile.ts'
 import { reconcileBucket } from '../../src/billing/reconcile-bucket.ts'
 import { systemClock } from '../../src/clock.ts'
+import type { Manifest } from '../../src/storage/manifest.ts'
 import { approve, type BillingLab, createBillingLab } from './lab.ts'
 
 const proof = (lab: BillingLab, month = '2026-10') =>
@@ -21,6 +24,7 @@ const backupOf = (lab: BillingLab) => {
 }
 const fromBucket = (lab: BillingLab, month = '2026-10') => reconcileBucket(backupOf(lab), month)
 
+const sha256Of = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
 const filesOf = async (lab: BillingLab, below: string): Promise<string[]> =>
   (await readdir(path.join(lab.backupFolder, below), { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
@@ -141,4 +145,48 @@ t.test('what is under way is pending, not a difference; a destination that canno
   await rm(lab.backupFolder, { recursive: true })
   await writeFile(lab.backupFolder, 'no folder')
   t.match((await proof(lab)).differences.join('\n'), /backup cannot be read/)
+})
+
+t.test('a part of which events were erased stays proven: what was metered does not change', async (t) => {
+  const lab = await createBillingLab(t)
+  await approve(lab, 'example.com')
+  for (const day of [11, 12]) {
+    await lab.visit('example.com', `2026-10-${day}T12:00:00.000000Z`, 10)
+    await lab.exporting.exporter.run()
+  }
+  await lab.billing.runOnce()
+  const before = await fromBucket(lab)
+  // As an erasure leaves it: one row less in the object, and a revision of the manifest as the new head of the chain.
+  const [first = '', head = ''] = await filesOf(lab, 'manifests')
+  const manifest = JSON.parse(await readFile(first, 'utf8')) as Manifest
+  const objects: Manifest['objects'] = []
+  for (const object of manifest.objects) {
+    const file = path.join(lab.backupFolder, object.key)
+    const lines = gunzipSync(await readFile(file))
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .slice(1)
+    const bytes = gzipSync(`${lines.join('\n')}\n`)
+    await writeFile(file, bytes)
+    objects.push({ ...object, rows: lines.length, bytes: bytes.length, sha256: sha256Of(bytes) })
+  }
+  const revision = {
+    ...{ ...manifest, objects, revision: 1, erased: 1, usage: manifest.usage.map((one) => ({ ...one, erased: 1 })) },
+    supersedes_sha256: sha256Of(await readFile(first)),
+    previous_manifest_sha256: sha256Of(await readFile(head)),
+  }
+  const revisionFile = first.replace(/\.json$/, '.r1.json')
+  await writeFile(revisionFile, JSON.stringify(revision, null, 2))
+  t.strictSame(await fromBucket(lab), before, 'from the bucket: the same figures, and no difference')
+  await lab.db.execute(`update export_parts set revision = 1 where seq = 1`)
+  const found = await proof(lab)
+  t.match(found, { received: { events: 20 }, delivered: { backup: { events: 20 } }, billed: { events: 20 } })
+  t.strictSame(
+    found.differences.filter((one) => !one.startsWith('client')),
+    [],
+  )
+
+  await writeFile(revisionFile, JSON.stringify({ ...revision, erased: 2 }, null, 2))
+  t.match((await fromBucket(lab)).differences.join('\n'), /counts 2 erased, but its sites add up to 1/)
 })
