@@ -1,13 +1,9 @@
-import cluster, { type Worker } from 'node:cluster'
+import cluster from 'node:cluster'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { backoffMs } from '../retry.ts'
-
-/** What a collector process is told when it asks, over the channel that only its parent has. */
-export type FleetOrder = { databaseUrl: string; upstream: string }
-/** What it says: it is there and wants its order, it listens, or why it cannot. */
-export type FleetReport = { asks: 'order' } | { address: string } | { failed: string }
+import { type FleetOrder, lifeOf } from './collect-process.ts'
 
 export type CollectFleet = {
   /** Resolves to the address for people once the first collector listens. Throws what kept it from listening. */
@@ -61,21 +57,3 @@ export const createCollectFleet = (size: number, { clock, log }: { clock: Clock;
     },
   }
 }
-
-/** Resolves when the process has ended, to what it said was the reason. */
-const lifeOf = (
-  child: Worker,
-  order: FleetOrder,
-  onListening: (address: string) => void,
-): Promise<string | undefined> =>
-  new Promise((resolve) => {
-    let failed: string | undefined
-    child.on('message', (report: FleetReport) => {
-      if ('asks' in report && child.isConnected()) child.send(order)
-      if ('address' in report) onListening(report.address)
-      if ('failed' in report) failed = report.failed
-    })
-    // A message to one that has just died.
-    child.on('error', () => {})
-    child.once('exit', () => resolve(failed))
-  })
