@@ -1,0 +1,3 @@
+import { provisionCommand } from '../provisioning/command.ts'
+
+export const runProvision = (args: string[]): Promise<number> => provisionCommand(args, { stdout: process.stdout })
