@@ -17,6 +17,7 @@ import { noStatement } from './routes.ts'
 import { selectScan } from './scan-domains.ts'
 import { statementCsv } from './statement-csv.ts'
 import { selectStatement } from './statement-rows.ts'
+import { asUsage } from './wrong-usage.ts'
 
 export type BillingIo = { config: () => Config; stdout: NodeJS.WritableStream }
 
@@ -53,10 +54,9 @@ export const billingCommand = async (args: string[], io: BillingIo): Promise<num
     return 0
   }
   const config = io.config()
-  const answer =
-    read.rest[0] !== undefined && read.action === 'reconcile'
-      ? await fromPlace(config, read)
-      : await fromDatabase(config, read)
+  const answer = await asUsage(
+    read.rest[0] !== undefined && read.action === 'reconcile' ? fromPlace(config, read) : fromDatabase(config, read),
+  )
   io.stdout.write(read.json ? `${JSON.stringify(answer.value, null, 2)}\n` : answer.text)
   return answer.ok ? 0 : 1
 }

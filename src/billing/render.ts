@@ -6,6 +6,8 @@ import type { DomainScan } from './scan-domains.ts'
 import type { Statement } from './statement.ts'
 
 const number = (value: number): string => value.toLocaleString('en-US')
+/** `1 domain`, `1,200 domains`. */
+const counted = (value: number, noun: string): string => `${number(value)} ${noun}${value === 1 ? '' : 's'}`
 const usd = (micros: string): string => usdOfMicros(BigInt(micros))
 
 const table = (rows: readonly (readonly string[])[]): string[] => {
@@ -19,8 +21,8 @@ const more = (hidden: number): string[] => (hidden > 0 ? [`  … and ${number(hi
 
 export const renderUsage = (report: UsageReport): string =>
   lines([
-    `${report.month} (${report.timezone}): ${number(report.events)} events, ${number(report.pageviews)} pageviews; ${number(report.rejected)} rejected, ${number(report.duplicates)} duplicates.`,
-    `Billable: ${number(report.billable_usage.events)} events, ${number(report.billable_usage.pageviews)} pageviews on ${number(report.billable_usage.domains)} domains; plan ${report.plan}: $${report.amount_usd} so far.`,
+    `${report.month} (${report.timezone}): ${counted(report.events, 'event')}, ${counted(report.pageviews, 'pageview')}; ${number(report.rejected)} rejected, ${counted(report.duplicates, 'duplicate')}.`,
+    `Billable: ${counted(report.billable_usage.events, 'event')}, ${counted(report.billable_usage.pageviews, 'pageview')} on ${counted(report.billable_usage.domains, 'domain')}; plan ${report.plan}: $${report.amount_usd} so far.`,
     ...(report.forecast
       ? [`At this pace: ${number(report.forecast[report.meter])} ${report.meter}, $${report.forecast.amount_usd}.`]
       : []),
@@ -37,6 +39,9 @@ export const renderUsage = (report: UsageReport): string =>
 
 export const renderDomains = (domains: readonly DomainRow[], scan: DomainScan | null): string =>
   lines([
+    ...(domains.length === 0
+      ? ['No domain yet. The server looks every minute; localhost, .test, .example and the like are never billed.', '']
+      : []),
     ...table([
       ['Domain', 'State', 'Pageviews', 'Visitors', 'Addresses', 'First seen'],
       ...domains
@@ -64,7 +69,7 @@ export const renderDomains = (domains: readonly DomainRow[], scan: DomainScan | 
 export const renderStatement = (one: Statement): string =>
   lines([
     `Statement ${one.month}, revision ${one.revision}, of ${one.client_id}: ${one.starts_at} to ${one.ends_at} (${one.timezone})`,
-    `Plan ${one.terms.plan}; ${number(one.billable.events)} events, ${number(one.billable.pageviews)} pageviews on ${number(one.billable.domains)} domains.`,
+    `Plan ${one.terms.plan}; ${counted(one.billable.events, 'event')}, ${counted(one.billable.pageviews, 'pageview')} on ${counted(one.billable.domains, 'domain')}.`,
     ...(one.pending_events > 0
       ? [`${number(one.pending_events)} events had not been delivered; they come on a revision.`]
       : []),

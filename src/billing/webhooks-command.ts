@@ -20,6 +20,7 @@ import { replayEvents } from './replay-events.ts'
 import { sendTest } from './send-test.ts'
 import { createSender } from './send-webhook.ts'
 import { applySettingsEndpoints, settingsSecrets } from './settings-endpoints.ts'
+import { asUsage } from './wrong-usage.ts'
 
 export type CommandIo = { config: () => Config; stdout: NodeJS.WritableStream; stderr: NodeJS.WritableStream }
 
@@ -72,7 +73,7 @@ export const webhooksCommand = async (args: string[], io: CommandIo): Promise<nu
   const { db, close } = await openDatabase(config, { log, applicationName: 'evothesis webhooks' })
   try {
     await applySettingsEndpoints(db, config, { nowMs: clock.now(), retires: false })
-    const answer = await run(db, config, read)
+    const answer = await asUsage(run(db, config, read))
     io.stdout.write(read.json ? `${JSON.stringify(answer.value, null, 2)}\n` : answer.text)
     return answer.ok ? 0 : 1
   } finally {

@@ -33,10 +33,13 @@ t.test(
       fetch(`${server.address}/collect`, { method: 'POST', body: JSON.stringify({ eventType: 'pageview', url }) })
     for (let n = 0; n < 3; n++) t.equal((await collect('https://shop.example.com/')).status, 200)
 
+    t.match(await run('billing', 'domains'), { code: 0, text: /^No domain yet/ })
     t.match(await run('billing', 'usage'), { code: 0, text: /3 events, 3 pageviews[\s\S]*shop\.example\.com/ })
     t.match(await run('billing', 'domains', 'approve', 'example.com'), { code: 0, text: 'example.com is approved.\n' })
     t.match(await run('billing', 'usage'), { code: 0, text: /Billable: 3 events[\s\S]*\$0\.00003 so far/ })
     t.match(await server.admin('GET', '/billing/usage'), { billable: 3, amount_usd: '0.00003' }, 'the server agrees')
+    t.match(await run('billing', 'usage', '--month', '9999-12'), { code: 2 })
+    t.match(await run('billing', 'domains', 'approve', 'shop.example.com'), { code: 2, text: /part of example\.com/ })
     t.match(await run('billing', 'statement'), { code: 1, text: /^not_found: There is no statement/ })
 
     const added = await run('webhooks', 'add', 'meter', receiver.url, '--events', 'export.delivered', '--json')

@@ -36,7 +36,7 @@ t.test('billing usage, domains, statement and reconcile answer people and progra
   await t.rejects(billing('statement', ...month), { code: 'not_found', message: /no statement of 2026-10/ })
   t.match(await billing('domains', 'approve', 'Example.com'), { code: 0, text: 'example.com is approved.\n' })
   await t.rejects(billing('domains', 'approve', 'shop.example.com'), {
-    code: 'request_invalid',
+    code: 'usage_invalid',
     message: /part of example\.com/,
   })
   await lab.round()
@@ -121,7 +121,17 @@ t.test('webhooks are added, tested, rotated, replayed and removed by command', a
     ['webhook.added', 'webhook.rotated', 'webhook.disabled', 'webhook.enabled', 'webhook.removed'],
   )
   await t.rejects(webhooks('send-test', 'meter'), { code: 'not_found' })
-  for (const wrong of [[], ['add', 'x'], ['replay'], ['replay', '--from', 'soon', '--to', 'later'], ['list', 'x']])
+  const unknown = ['replay', '--from', '2026-11-19', '--to', '2026-11-20', '--events', 'no.such']
+  for (const wrong of [
+    [],
+    ['add', 'x'],
+    ['add', 'a b', 'https://x.com'],
+    ['add', 'x', 'y'],
+    unknown,
+    ['replay'],
+    ['replay', '--from', 'soon', '--to', 'later'],
+    ['list', 'x'],
+  ])
     await t.rejects(webhooks(...wrong), { code: 'usage_invalid' }, wrong.join(' '))
 })
 
