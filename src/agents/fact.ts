@@ -30,6 +30,8 @@ export type Fact = {
   readonly notEnoughHistory?: string
   /** About a single person: stays on this machine, and is never shown to a model. */
   readonly isPersonal?: true
+  /** ISO 4217, of unit `money` (and of `usd`, where the events said so). */
+  readonly currency?: string
 }
 
 export type Direction = 'up' | 'down' | 'flat'
@@ -37,8 +39,20 @@ export type Direction = 'up' | 'down' | 'flat'
 /** ISO 8601 instants in UTC; half-open: `to` is the first moment after it. */
 export type FactWindow = { readonly from: string; readonly to: string }
 
-/** `share` is 0 to 1; `points` are differences of shares, also 0 to 1; `usd` is dollars; `score` has no unit. */
-export const factUnits = ['count', 'share', 'points', 'seconds', 'days', 'usd', 'score', 'ratio', 'percent'] as const
+/** `share` is 0 to 1; `points` are differences of shares, also 0 to 1; `usd` is dollars; `money` is
+ * an amount in the fact's `currency`; `score` has no unit. */
+export const factUnits = [
+  'count',
+  'share',
+  'points',
+  'seconds',
+  'days',
+  'usd',
+  'money',
+  'score',
+  'ratio',
+  'percent',
+] as const
 export type FactUnit = (typeof factUnits)[number]
 
 /**
