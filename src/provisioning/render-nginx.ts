@@ -16,7 +16,8 @@ worker_processes auto;
 worker_rlimit_nofile 8192;
 worker_shutdown_timeout 30s;
 pid /run/nginx.pid;
-error_log stderr warn;
+# Not lower: an error of a request is logged with the address it came from.
+error_log stderr crit;
 
 events {
   worker_connections 4096;
@@ -71,8 +72,8 @@ ${realAddress(client)}  # Written at level info, which is not logged: the line h
   # The pixel lies beside its compressed copies, made once when the image is built.
   map $http_accept_encoding $pixel_encoding {
     default "";
-    "~*(^|[ ,])gzip(?!;q=0(\\.0*)?( |,|$))" gzip;
     "~*(^|[ ,])br(?!;q=0(\\.0*)?( |,|$))" br;
+    "~*(^|[ ,])gzip(?!;q=0(\\.0*)?( |,|$))" gzip;
   }
   map $http_accept_encoding $pixel_suffix {
     default "";
@@ -113,6 +114,14 @@ ${ownHealth}${locations(client)}  }
 `
 
 const tlsServers = (client: Client): string => `
+  # For all servers: the one that refuses unknown names is asked first, and decides.
+  ssl_protocols TLSv1.2 TLSv1.3;
+  ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305;
+  ssl_prefer_server_ciphers off;
+  ssl_session_cache shared:tls:8m;
+  ssl_session_timeout 1d;
+  ssl_session_tickets off;
+
   # Asked by its own name only: whoever scans addresses finds nothing.
   server {
     listen 80 default_server;
@@ -147,12 +156,6 @@ ${ownHealth}    location / {
     server_name ${client.domain};
     ssl_certificate /etc/nginx/certificates/fullchain.pem;
     ssl_certificate_key /etc/nginx/certificates/privkey.pem;
-    ssl_protocols TLSv1.2 TLSv1.3;
-    ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305;
-    ssl_prefer_server_ciphers off;
-    ssl_session_cache shared:tls:8m;
-    ssl_session_timeout 1d;
-    ssl_session_tickets off;
     add_header Strict-Transport-Security "max-age=31536000" always;
 ${locations(client)}  }
 `
