@@ -48,6 +48,10 @@ export const errorCodes = {
   destination_refused: [502, 'A destination refuses access; the delivery is parked until it is mended.'],
   destination_mismatch: [502, 'A destination holds other bytes than were delivered.'],
   verify_failed: [500, 'The files do not agree with their manifests.'],
+  agents_busy: [409, 'Another run of the agents is under way.'],
+  backup_failed: [500, 'A backup could not be made or read.'],
+  restore_refused: [409, 'The backup does not fit this database or this program.'],
+  machine_failed: [502, "A command on the client's machine failed."],
   usage_invalid: [400, 'The command was called with unknown or missing arguments.'],
 } as const satisfies Record<string, readonly [status: number, meaning: string]>
 
