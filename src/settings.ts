@@ -266,11 +266,7 @@ export const settings = {
   ),
   REDACT_MODE: privacy('redact', oneOf(['redact', 'hash']), 'Private values become [REDACTED], or a keyed hash.'),
   REDACT_KEYS: privacy(undefined, list, 'Further keys whose values are private, separated by commas.'),
-  SESSION_TIMEOUT_MINUTES: privacy(
-    '30',
-    integer(1, 1440),
-    `A session ends after this long without an event. ${reserved}`,
-  ),
+  SESSION_TIMEOUT_MINUTES: privacy('30', integer(1, 1440), 'A session ends after this long without an event.'),
 
   EXPORT_SCHEDULE: exporting(
     'hourly',
@@ -305,7 +301,7 @@ export const settings = {
   PROFILE_RETENTION_DAYS: retention(
     '180',
     integer(1, 36500),
-    `Visitors, sessions and facts are kept this long. ${reserved}`,
+    'Visitors, sessions, reports and facts are kept this long.',
   ),
   NOTES_RETENTION_DAYS: retention(
     undefined,

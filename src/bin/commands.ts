@@ -35,6 +35,10 @@ export const commands: Record<string, Command> = {
     line: 'list | add | send-test | replay | rotate: who is told what happened.',
     run: async (args) => (await import('./webhooks.ts')).runWebhooks(args),
   },
+  notes: {
+    line: 'run | status: compute the figures of what is new, and see what was found.',
+    run: async (args) => (await import('./notes.ts')).runNotes(args),
+  },
   warehouse: {
     line: 'duckdb | athena | bigquery | …: the SQL that makes the files a table.',
     run: async (args) => (await import('./export.ts')).runWarehouse(args),

@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { createAgentsService } from '../agents/service.ts'
 import { createBillingService } from '../billing/service.ts'
 import { createRejectsDelivery } from '../collect/deliver-rejects.ts'
 import { createExportService } from '../export/service.ts'
@@ -15,21 +16,22 @@ export const createWorkerServices = ({ buffer, config, clock, log, adminToken }:
   const rejects = destinations
     .filter((one) => one.name === 'backup')
     .map((destination) => createRejectsDelivery({ db, clock, log, nodeId: config.NODE_ID, destination, stagingFolder }))
+  const agents = createAgentsService({ db, config, clock, log, adminToken: token })
   let stopping = false
   return {
     routes(app) {
-      for (const room of [exporting, billing]) room.routes(app)
+      for (const room of [exporting, billing, agents]) room.routes(app)
     },
     prepare: async () => {},
     startWorking() {
       if (stopping) return
-      for (const room of [exporting, billing, ...rejects]) room.start()
+      for (const room of [exporting, billing, agents, ...rejects]) room.start()
     },
     async finishRequests() {
       stopping = true
       await exporting.exporter.close()
     },
     // Billing and the rejected events use destinations that the exporter closes.
-    closers: [...rejects, billing, exporting].map((room) => () => room.close()),
+    closers: [agents, ...rejects, billing, exporting].map((room) => () => room.close()),
   }
 }

@@ -1,0 +1,125 @@
+import { parseArgs } from 'node:util'
+import { systemClock as clock } from '../clock.ts'
+import type { Config } from '../config.ts'
+import { AppError, messageOf } from '../errors.ts'
+import { createLog } from '../log.ts'
+import { openDatabase } from '../open-database.ts'
+import { createProgress, type Progress } from '../progress.ts'
+import { addDays } from './days.ts'
+import { openEngine } from './open-engine.ts'
+import { readVaultInput } from './read-vault-input.ts'
+import { renderRun, renderStatus } from './render.ts'
+import type { RunProgress, RunReport } from './run.ts'
+import { selectStatus } from './status.ts'
+
+export type NotesIo = { config: () => Config; stdout: NodeJS.WritableStream; stderr: NodeJS.WriteStream }
+
+const help = `Usage: evothesis notes <run|status> [options]
+
+  run      Reads what is new, computes the figures of every day that changed, and judges whole days.
+           --date YYYY-MM-DD   show this day only; default: the days that changed, else the last week
+           --site HOST         show this site only
+  status   What was read, what waits, open alerts and the last runs.
+
+  --json   Prints the answer as JSON.
+
+A server does the same by itself, hourly and after midnight; both may run on one database.
+Exit code: 0 done, 1 failed, 2 wrong usage.
+`
+type Args = { action: 'run' | 'status'; date: string | undefined; site: string | undefined; json: boolean }
+
+/** `evothesis notes …`. Resolves to the exit code. */
+export const notesCommand = async (args: string[], io: NotesIo): Promise<number> => {
+  const read = readArgs(args)
+  if (read === 'help') {
+    io.stdout.write(help)
+    return 0
+  }
+  const config = io.config()
+  const log = createLog(config.LOG_LEVEL === 'info' ? 'warn' : config.LOG_LEVEL)
+  const { db, close } = await openDatabase(config, { log, applicationName: 'evothesis notes' })
+  try {
+    if (read.action === 'status') {
+      const status = await selectStatus(db)
+      io.stdout.write(read.json ? `${JSON.stringify(status, null, 2)}\n` : renderStatus(status))
+      return 0
+    }
+    const engine = openEngine({ db, config, clock, log, pauseMs: 0 })
+    const show = progressPrinter(io)
+    const report = await engine.run({ kind: 'nightly', onProgress: show.update })
+    show.finish()
+    const lastDay = engine.calendar.dayOf(report.asOf === null ? clock.now() : Date.parse(report.asOf))
+    const input = await readVaultInput(db, {
+      ...{ timeZone: config.BILLING_TIMEZONE, customersMax: config.PROFILE_NOTES_MAX },
+      ...rangeOf(read, report, lastDay),
+      ...(read.site !== undefined && { sites: [read.site] }),
+    })
+    io.stdout.write(read.json ? `${JSON.stringify({ run: report, ...input }, null, 2)}\n` : renderRun(report, input))
+    return 0
+  } finally {
+    await close()
+  }
+}
+
+const rangeOf = ({ date }: Args, report: RunReport, lastDay: string): { from: string; to: string } => {
+  if (date !== undefined) return { from: date, to: date }
+  const days = report.days.map(({ day }) => day).sort()
+  return { from: days[0] ?? addDays(lastDay, -6), to: days.at(-1) ?? lastDay }
+}
+
+const readArgs = (args: string[]): Args | 'help' => {
+  const wrong = (message: string): AppError => new AppError('usage_invalid', `${message}\n\n${help}`)
+  let parsed: ReturnType<typeof parse>
+  try {
+    parsed = parse(args)
+  } catch (error) {
+    throw wrong(messageOf(error))
+  }
+  const { values, positionals } = parsed
+  if (values.help) return 'help'
+  const [action, ...rest] = positionals
+  if ((action !== 'run' && action !== 'status') || rest.length > 0) throw new AppError('usage_invalid', help)
+  const { date, site, json = false } = values
+  if (action === 'status' && (date !== undefined || site !== undefined))
+    throw wrong('status takes no --date or --site.')
+  if (
+    date !== undefined &&
+    (!/^\d{4}-\d\d-\d\d$/.test(date) || new Date(`${date}T00:00:00Z`).toString() === 'Invalid Date')
+  )
+    throw wrong(`--date takes a day such as 2026-11-20, not ${date}.`)
+  return { action, date, site, json }
+}
+
+const parse = (args: string[]) =>
+  parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      date: { type: 'string' },
+      site: { type: 'string' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  })
+
+const phases = {
+  reading: { label: 'Reading', unit: 'events' },
+  days: { label: 'Days', unit: 'days' },
+  alerts: { label: 'Alerts', unit: 'steps' },
+} as const
+
+const progressPrinter = (io: NotesIo) => {
+  let bar: Progress | undefined
+  let phase: RunProgress['phase'] | undefined
+  return {
+    update(progress: RunProgress): void {
+      if (progress.phase !== phase) {
+        bar?.finish()
+        phase = progress.phase
+        bar = createProgress({ stream: io.stderr, total: progress.total, ...phases[progress.phase] })
+      }
+      bar?.update(progress.done)
+    },
+    finish: () => bar?.finish(),
+  }
+}

@@ -1,0 +1,18 @@
+import type { Clock } from '../clock.ts'
+import type { Config } from '../config.ts'
+import type { Db } from '../db.ts'
+import type { Log } from '../log.ts'
+import { loadFunnels } from './funnel-file.ts'
+import { createEngine, type Engine } from './run.ts'
+
+/** The engine as the settings say. Throws `setting_invalid` for funnels that cannot be read. */
+export const openEngine = (deps: { db: Db; config: Config; clock: Clock; log: Log; pauseMs: number }): Engine => {
+  const { config } = deps
+  loadFunnels(config.DATA_DIR)
+  return createEngine({
+    ...{ db: deps.db, clock: deps.clock, log: deps.log, pauseMs: deps.pauseMs, timeZone: config.BILLING_TIMEZONE },
+    ...{ clientId: config.CLIENT_ID, nodeId: config.NODE_ID, keepDays: config.PROFILE_RETENTION_DAYS },
+    sessionTimeoutMs: config.SESSION_TIMEOUT_MINUTES * 60_000,
+    funnels: () => loadFunnels(config.DATA_DIR),
+  })
+}

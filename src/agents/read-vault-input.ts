@@ -1,0 +1,80 @@
+import type { Queryable } from '../db.ts'
+import type {
+  CustomerProfile,
+  DayReport,
+  DropoffAlert,
+  FunnelReport,
+  HeatmapReport,
+  Insight,
+  ReadReports,
+  ReportRange,
+  SegmentReport,
+  SiteDay,
+} from './report.ts'
+import { selectReports } from './report-rows.ts'
+
+/**
+ * Everything that notes are written from, as the last run left it: the days of the range, and what looks at weeks as of
+ * its last run. Reads documents only; nothing is computed here, so that a note and its figures can never differ.
+ */
+export const readVaultInput: ReadReports = async (db, range) => {
+  const { sites, from, to, timeZone } = range
+  const daysWithReport = await selectDays(db)
+  const neighbours = new Map<string, string[]>()
+  for (const { rawSite, day } of daysWithReport) neighbours.set(rawSite, [...(neighbours.get(rawSite) ?? []), day])
+  const alerts = await selectAlerts(db, range)
+  const days = (await selectReports<DayReport>(db, { kind: 'day', sites, from, to })).map(({ body }) => {
+    const own = neighbours.get(body.rawSite) ?? []
+    const at = own.indexOf(body.day)
+    return {
+      ...body,
+      previousDay: own[at - 1] ?? null,
+      nextDay: own[at + 1] ?? null,
+      alertIds: alerts
+        .filter(({ rawSite, window }) => rawSite === body.rawSite && overlaps(window, body.window))
+        .map(({ id }) => id),
+    }
+  })
+  const funnels = (await selectReports<FunnelReport>(db, { kind: 'funnel', sites })).map(({ body }) => ({
+    ...body,
+    alertIds: alerts
+      .filter((one) => one.rawSite === body.rawSite && one.funnelId === body.funnelId)
+      .map(({ id }) => id),
+  }))
+  const all = async <T>(kind: 'customer' | 'segment' | 'heatmap', limit?: number): Promise<T[]> =>
+    (await selectReports<T>(db, { kind, ...(kind !== 'customer' && kind !== 'segment' && { sites }), limit })).map(
+      ({ body }) => body,
+    )
+  return {
+    ...{ timeZone, daysWithReport, days, funnels, alerts },
+    customers: newestFirst(await all<CustomerProfile>('customer')).slice(0, range.customersMax),
+    insights: (await selectReports<Insight>(db, { kind: 'insight', sites, from, to })).map(({ body }) => body),
+    segments: await all<SegmentReport>('segment'),
+    heatmaps: await all<HeatmapReport>('heatmap'),
+  }
+}
+
+const overlaps = (a: { from: string; to: string }, b: { from: string; to: string }): boolean =>
+  a.from < b.to && b.from < a.to
+
+const newestFirst = (customers: CustomerProfile[]): CustomerProfile[] =>
+  customers.sort((a, b) => (a.lastSeen < b.lastSeen ? 1 : a.lastSeen > b.lastSeen ? -1 : a.key < b.key ? -1 : 1))
+
+const selectDays = async (db: Queryable): Promise<SiteDay[]> => {
+  const rows = await db.query<{ site_id: string; day: string }>(
+    `select site_id, day::text as day from reports where kind = 'day' order by day, site_id`,
+  )
+  return rows.map(({ site_id, day }) => ({ rawSite: site_id, day }))
+}
+
+/** Open alerts, and those whose window or end lies in the range. */
+const selectAlerts = async (db: Queryable, { sites, from, to }: ReportRange): Promise<DropoffAlert[]> => {
+  const rows = await db.query<{ body: string }>(
+    `select body from dropoff_alerts
+     where ($1::text[] is null or site_id = any($1::text[]))
+       and (state = 'open' or (to_day >= $2::date and from_day <= $3::date) or closed_at::date between $2::date and $3::date + 1)
+     order by opened_at, alert_id`,
+    [sites ?? null, from, to],
+  )
+  return rows.map(({ body }) => JSON.parse(body) as DropoffAlert)
+}

@@ -1,0 +1,103 @@
+import type { Fact } from './fact.ts'
+import type { DropoffAlert, VaultInput } from './report.ts'
+import type { RunReport } from './run.ts'
+import type { AgentsStatus } from './status.ts'
+
+const number = (value: number): string => value.toLocaleString('en-US', { maximumFractionDigits: 1 })
+const shown = ({ value, unit, currency }: Fact): string => {
+  if (value === null) return '–'
+  if (unit === 'share') return `${(value * 100).toFixed(1)} %`
+  if (unit === 'usd') return `$${value.toFixed(2)}`
+  return unit === 'money' ? `${value.toFixed(2)} ${currency ?? ''}` : number(value)
+}
+/** Sites are what senders say: nothing that a terminal obeys is printed. */
+const plain = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?').slice(0, 60) || '(none)'
+
+const table = (rows: readonly (readonly string[])[]): string[] => {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
+  return rows.map((row) => `  ${row.map((cell, column) => cell.padEnd((widths[column] ?? 0) + 2)).join('')}`.trimEnd())
+}
+const lines = (all: readonly string[]): string => `${all.join('\n')}\n`
+const rowsShownMax = 40
+
+export const renderRun = (report: RunReport, input: VaultInput): string =>
+  lines([
+    report.runId === null
+      ? `Nothing new${report.asOf === null ? ': no event has come yet' : ` since ${report.asOf}`}.`
+      : `Read ${number(report.events)} events; ${number(report.reports)} reports changed, ${number(report.judgedDays)} days judged, ${number(report.alertsOpened)} alerts opened.`,
+    ...(input.days.length > 0 ? ['', ...renderDays(input)] : []),
+    ...renderAlerts(input.alerts.filter(({ state }) => state === 'open')),
+  ])
+
+const renderDays = ({ days }: VaultInput): string[] => [
+  ...table([
+    ['Day', 'Site', 'Sessions', 'Visitors', 'Orders', 'Conversion', 'Revenue', 'Tracking'],
+    ...days
+      .slice(-rowsShownMax)
+      .map(({ day, rawSite, totals, quality, isComplete }) => [
+        `${day}${isComplete ? '' : ' …'}`,
+        plain(rawSite),
+        shown(totals.sessions),
+        shown(totals.visitors),
+        shown(totals.orders),
+        shown(totals.conversionRate),
+        shown(totals.revenue),
+        quality.level === 'red' ? 'not judged' : quality.level,
+      ]),
+  ]),
+  ...(days.length > rowsShownMax ? [`  … and ${days.length - rowsShownMax} earlier; --json has all`] : []),
+]
+
+const renderAlerts = (alerts: readonly DropoffAlert[]): string[] =>
+  alerts.length === 0
+    ? []
+    : [
+        '',
+        'Open alerts:',
+        ...table(
+          alerts.map(({ severity, rawSite, funnelName, fromStep, toStep, current, baseline, window }) => [
+            severity,
+            plain(rawSite),
+            `${funnelName}: ${fromStep} to ${toStep}`,
+            `${shown(current)} lost, ${shown(baseline)} expected (n = ${number(current.n)})`,
+            `since ${window.from.slice(0, 10)}`,
+          ]),
+        ),
+      ]
+
+export const renderStatus = (status: AgentsStatus): string =>
+  lines([
+    status.unread.batches === 0
+      ? 'Everything is read.'
+      : `${number(status.unread.events)} events in ${number(status.unread.batches)} batches are not read yet.`,
+    `Figures reach ${status.as_of ?? 'nothing yet'}.`,
+    `Kept: ${number(status.kept.sessions)} sessions of ${number(status.kept.visitors)} visitors, ${number(status.kept.users)} identified users, ${number(status.kept.facts)} facts.`,
+    ...(Object.keys(status.reports).length > 0
+      ? [
+          `Reports: ${Object.entries(status.reports)
+            .map(([kind, count]) => `${number(count)} ${kind}`)
+            .join(', ')}.`,
+        ]
+      : []),
+    ...(status.open_alerts.length > 0
+      ? [
+          '',
+          'Open alerts:',
+          ...table(
+            status.open_alerts.map((one) => [one.severity, plain(one.site), one.funnel, `since ${one.opened_at}`]),
+          ),
+        ]
+      : []),
+    ...(status.runs.length > 0
+      ? [
+          '',
+          ...table([
+            ['Run', 'Kind', 'Started', 'Events', 'Reports', ''],
+            ...status.runs.map((run) => [
+              ...[String(run.run_id), run.kind, run.started_at, number(run.events), number(run.reports)],
+              run.error ?? (run.ended_at === null ? 'under way, or interrupted' : 'done'),
+            ]),
+          ]),
+        ]
+      : []),
+  ])

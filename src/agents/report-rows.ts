@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto'
+import type { Queryable } from '../db.ts'
+import type { Day } from './days.ts'
+import type { Fact } from './fact.ts'
+import { factsIn } from './make-fact.ts'
+
+export const reportKinds = [
+  'day',
+  'funnel',
+  'attribution',
+  'cohort',
+  'segment',
+  'heatmap',
+  'customer',
+  'insight',
+] as const
+export type ReportKind = (typeof reportKinds)[number]
+export type ReportRef = { kind: ReportKind; siteId: string; key: string; day: Day | null }
+
+/**
+ * Stores a report and its facts in the ledger. One that says the same as before is not written: a run without news
+ * changes no row. Resolves to whether it did.
+ */
+export const writeReport = async (tx: Queryable, ref: ReportRef, body: object, runId: number): Promise<boolean> => {
+  const text = JSON.stringify(body)
+  const written = await tx.execute(
+    `insert into reports (kind, site_id, key, day, sha256, body, changed_run)
+     values ($1::text, $2::text, $3::text, $4::date, $5::text, $6::json, $7::bigint)
+     on conflict (kind, site_id, key) do update set day = excluded.day, sha256 = excluded.sha256, body = excluded.body,
+       changed_run = excluded.changed_run
+     where reports.sha256 <> excluded.sha256 or reports.day is distinct from excluded.day`,
+    [ref.kind, ref.siteId, ref.key, ref.day, createHash('sha256').update(text).digest('hex'), text, runId],
+  )
+  if (written > 0) await writeFacts(tx, ref.siteId, factsIn(body), runId)
+  return written > 0
+}
+
+/** Removes reports of a kind and site that are not among those that still hold. */
+export const dropReports = (
+  tx: Queryable,
+  kind: ReportKind,
+  siteId: string,
+  keys: readonly string[],
+): Promise<number> =>
+  tx.execute('delete from reports where kind = $1::text and site_id = $2::text and key <> all($3::text[])', [
+    ...[kind, siteId, keys],
+  ])
+
+/** The ledger: what a note may cite, for as long as profiles are kept. */
+export const writeFacts = async (tx: Queryable, siteId: string, all: readonly Fact[], runId: number): Promise<void> => {
+  const facts = [...new Map(all.map((fact) => [fact.id, fact])).values()]
+  if (facts.length === 0) return
+  const detailOf = ({ interval, compare, notEnoughHistory, isPersonal, currency }: Fact): string =>
+    JSON.stringify({ interval, compare, notEnoughHistory, isPersonal, currency })
+  await tx.execute(
+    `insert into facts (fact_id, site_id, metric, value, unit, n, window_from, window_to, dims, method, query_hash, detail,
+                        changed_run)
+     select fact_id, $1::text, metric, value, unit, n, window_from, window_to, dims, method, query_hash, detail, $2::bigint
+     from unnest($3::text[], $4::text[], $5::float8[], $6::text[], $7::bigint[], $8::timestamptz[], $9::timestamptz[],
+                 $10::jsonb[], $11::text[], $12::text[], $13::jsonb[])
+       as w(fact_id, metric, value, unit, n, window_from, window_to, dims, method, query_hash, detail)
+     on conflict (fact_id) do update set value = excluded.value, unit = excluded.unit, n = excluded.n,
+       window_to = excluded.window_to, method = excluded.method, query_hash = excluded.query_hash,
+       detail = excluded.detail, changed_run = excluded.changed_run
+     where (facts.value, facts.unit, facts.n, facts.method, facts.query_hash, facts.detail)
+       is distinct from (excluded.value, excluded.unit, excluded.n, excluded.method, excluded.query_hash, excluded.detail)`,
+    [
+      ...[siteId, runId, facts.map(({ id }) => id), facts.map(({ metric }) => metric)],
+      ...[facts.map(({ value }) => value), facts.map(({ unit }) => unit), facts.map(({ n }) => n)],
+      ...[facts.map(({ window }) => window.from), facts.map(({ window }) => window.to)],
+      ...[facts.map(({ dims }) => JSON.stringify(dims)), facts.map(({ method }) => method)],
+      ...[facts.map(({ queryHash }) => queryHash), facts.map(detailOf)],
+    ],
+  )
+}
+
+export type StoredReport<T> = { siteId: string; key: string; day: Day | null; body: T }
+
+export type ReportFilter = {
+  kind: ReportKind
+  sites?: readonly string[] | undefined
+  from?: Day | undefined
+  to?: Day | undefined
+  limit?: number | undefined
+}
+
+/** Reports of a kind, by site, day and key. */
+export const selectReports = async <T>(db: Queryable, filter: ReportFilter): Promise<StoredReport<T>[]> => {
+  const rows = await db.query<{ site_id: string; key: string; day: string | null; body: string }>(
+    `select site_id, key, day::text as day, body from reports
+     where kind = $1::text and ($2::text[] is null or site_id = any($2::text[]))
+       and ($3::date is null or day >= $3::date) and ($4::date is null or day <= $4::date)
+     order by site_id, day, key limit $5::int`,
+    [filter.kind, filter.sites ?? null, filter.from ?? null, filter.to ?? null, filter.limit ?? 100_000],
+  )
+  return rows.map(({ site_id, key, day, body }) => ({ siteId: site_id, key, day, body: JSON.parse(body) as T }))
+}

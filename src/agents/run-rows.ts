@@ -1,0 +1,72 @@
+import type { Queryable } from '../db.ts'
+import { isoOf } from './days.ts'
+import { msOf } from './session-rows.ts'
+
+export type RunKind = 'read' | 'hourly' | 'nightly'
+
+export const insertRun = async (db: Queryable, kind: RunKind, startedMs: number): Promise<number> => {
+  const [row] = await db.query<{ run_id: number }>(
+    'insert into agent_runs (kind, started_at) values ($1::text, $2::timestamptz) returning run_id',
+    [kind, isoOf(startedMs)],
+  )
+  return row?.run_id ?? 0
+}
+
+export type RunEnd = {
+  endedMs: number
+  batches: number
+  events: number
+  asOfMs: number | null
+  reports: number
+  error: string | null
+}
+
+export const updateRun = (db: Queryable, runId: number, run: RunEnd): Promise<number> =>
+  db.execute(
+    `update agent_runs set ended_at = $2::timestamptz, batches = $3::bigint, events = $4::bigint,
+                           as_of = $5::timestamptz, reports = $6::int, error = $7::text where run_id = $1::bigint`,
+    [
+      ...[runId, isoOf(run.endedMs), run.batches, run.events, run.asOfMs === null ? null : isoOf(run.asOfMs)],
+      ...[run.reports, run.error],
+    ],
+  )
+
+/** Notes how far the data reach after a step, in case the run is interrupted. */
+export const advanceRun = (db: Queryable, runId: number, asOfMs: number): Promise<number> =>
+  db.execute('update agent_runs set as_of = greatest(as_of, $2::timestamptz) where run_id = $1::bigint', [
+    runId,
+    isoOf(asOfMs),
+  ])
+
+/** The latest moment that the data reach, in all that was read; null before the first run. */
+export const selectAsOf = async (db: Queryable): Promise<number | null> => {
+  const [row] = await db.query<{ as_of: number | null }>(`select ${msOf('max(as_of)')} as as_of from agent_runs`)
+  return row?.as_of ?? null
+}
+
+export type RunRow = {
+  run_id: number
+  kind: RunKind
+  started_at: string
+  ended_at: string | null
+  events: number
+  reports: number
+  error: string | null
+}
+
+export const selectLastRuns = (db: Queryable, most: number): Promise<RunRow[]> =>
+  db.query<RunRow>(
+    `select run_id, kind, to_char(started_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as started_at,
+            to_char(ended_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as ended_at, events, reports, error
+     from agent_runs order by run_id desc limit $1::int`,
+    [most],
+  )
+
+/** When the last run of a kind that went well began; null without one. */
+export const selectLastStart = async (db: Queryable, kind: RunKind): Promise<number | null> => {
+  const [row] = await db.query<{ started: number | null }>(
+    `select ${msOf('max(started_at)')} as started from agent_runs where kind = $1::text and ended_at is not null and error is null`,
+    [kind],
+  )
+  return row?.started ?? null
+}

@@ -1,0 +1,151 @@
+import type { Clock } from '../clock.ts'
+import type { Db } from '../db.ts'
+import { messageOf } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { judgeDays } from './alerts.ts'
+import { makeDay } from './day-report.ts'
+import { markStaleDays, selectCurrencies, selectStaleDays, writeDay } from './day-rows.ts'
+import { type Calendar, createCalendar, type Day, dayMs } from './days.ts'
+import { type FunnelFile, typesOfFunnels } from './funnel-file.ts'
+import { withAgentsLock } from './lock.ts'
+import { countUnread, createReader } from './read-batches.ts'
+import { advanceRun, insertRun, type RunKind, selectAsOf, updateRun } from './run-rows.ts'
+
+export type EngineDeps = {
+  db: Db
+  clock: Clock
+  log: Log
+  timeZone: string
+  sessionTimeoutMs: number
+  keepDays: number
+  clientId: string
+  nodeId: string
+  /** Read anew for each run: the operator may change them meanwhile. */
+  funnels: () => FunnelFile
+  /** Between two steps, so that collecting never waits for reading. */
+  pauseMs: number
+  stepEvents?: number
+}
+export type RunProgress = { phase: 'reading' | 'days' | 'alerts'; done: number; total: number }
+export type RunOptions = { kind: RunKind; signal?: AbortSignal; onProgress?: (progress: RunProgress) => void }
+export type RunReport = {
+  runId: number | null
+  kind: RunKind
+  events: number
+  batches: number
+  days: { siteId: string; day: Day }[]
+  reports: number
+  judgedDays: number
+  alertsOpened: number
+  asOf: string | null
+}
+
+/**
+ * The engine: reads what is unread, makes the reports of the days that changed, judges whole days. Deterministic: the
+ * same events give the same figures, in whatever order and in how many runs they are read; a run without news changes
+ * no row.
+ */
+export const createEngine = (deps: EngineDeps) => {
+  const calendar = createCalendar(deps.timeZone)
+  return {
+    calendar,
+    run: (options: RunOptions): Promise<RunReport> =>
+      withAgentsLock(deps.db, (lost) => {
+        const signal = options.signal ? AbortSignal.any([options.signal, lost]) : lost
+        return runOnce(deps, calendar, { ...options, signal })
+      }),
+  }
+}
+export type Engine = ReturnType<typeof createEngine>
+
+type Working = Required<Pick<RunOptions, 'kind' | 'signal'>> & Pick<RunOptions, 'onProgress'>
+
+const runOnce = async (deps: EngineDeps, calendar: Calendar, options: Working): Promise<RunReport> => {
+  const { db, clock, log } = deps
+  const file = deps.funnels()
+  const report: RunReport = {
+    ...{ runId: null, kind: options.kind, events: 0, batches: 0, days: [], reports: 0, judgedDays: 0 },
+    ...{ alertsOpened: 0, asOf: null },
+  }
+  let asOfMs = await selectAsOf(db)
+  const end = (error: string | null): Promise<unknown> =>
+    report.runId === null
+      ? Promise.resolve()
+      : updateRun(db, report.runId, { ...report, endedMs: clock.now(), asOfMs, error })
+  /** A run is written down when there is something to do. */
+  const begin = async (): Promise<number> => (report.runId ??= await insertRun(db, options.kind, clock.now()))
+  try {
+    asOfMs = await readAll(deps, calendar, file, options, { report, begin, asOfMs })
+    if (asOfMs !== null && options.kind !== 'read') {
+      report.asOf = new Date(asOfMs).toISOString()
+      await makeDays(deps, calendar, file, options, { report, begin, asOfMs })
+    }
+    await end(null)
+  } catch (error) {
+    await end(messageOf(error)).catch((failure: unknown) =>
+      log.warn({ err: failure }, 'a run could not be written down'),
+    )
+    throw error
+  }
+  return report
+}
+
+type State = { report: RunReport; begin: () => Promise<number>; asOfMs: number | null }
+
+const readAll = async (
+  deps: EngineDeps,
+  calendar: Calendar,
+  file: FunnelFile,
+  { signal, onProgress }: Working,
+  { report, begin, asOfMs }: State,
+): Promise<number | null> => {
+  const { db, clock } = deps
+  const { batches, events: total } = await countUnread(db)
+  if (batches === 0) return asOfMs
+  const runId = await begin()
+  const reader = createReader({
+    ...{ db, calendar, sessionTimeoutMs: deps.sessionTimeoutMs, keepMs: deps.keepDays * dayMs },
+    keptTypes: typesOfFunnels(file),
+    ...(deps.stepEvents !== undefined && { stepEvents: deps.stepEvents }),
+  })
+  let latest = asOfMs
+  while (!signal.aborted) {
+    const step = await reader.step(runId)
+    if (!step) break
+    report.batches += step.batches
+    report.events += step.events
+    if (step.asOfMs !== null && (latest === null || step.asOfMs > latest)) {
+      latest = step.asOfMs
+      await advanceRun(db, runId, latest)
+    }
+    onProgress?.({ phase: 'reading', done: report.events, total: Math.max(total, report.events) })
+    await clock.sleep(deps.pauseMs, signal)
+  }
+  return latest
+}
+
+const makeDays = async (
+  deps: EngineDeps,
+  calendar: Calendar,
+  file: FunnelFile,
+  { signal, onProgress }: Working,
+  { report, begin, asOfMs }: State & { asOfMs: number },
+): Promise<void> => {
+  const { db, clock } = deps
+  await markStaleDays(db, calendar, asOfMs, file)
+  const stale = await selectStaleDays(db)
+  const currencies = await selectCurrencies(db)
+  for (const [index, ref] of stale.entries()) {
+    if (signal.aborted) return
+    const made = await makeDay({ db, calendar, file, ...ref, asOfMs, currency: currencies.get(ref.siteId) })
+    if (await writeDay(db, ref, made, await begin())) report.reports++
+    report.days.push(ref)
+    onProgress?.({ phase: 'days', done: index + 1, total: stale.length })
+    await clock.sleep(deps.pauseMs, signal)
+  }
+  const { clientId, nodeId } = deps
+  const judged = await judgeDays({ db, calendar, file, clientId, nodeId, currencies }, report.runId ?? 0, asOfMs)
+  report.judgedDays = judged.days
+  report.alertsOpened = judged.opened
+  onProgress?.({ phase: 'alerts', done: 1, total: 1 })
+}

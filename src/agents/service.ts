@@ -1,0 +1,90 @@
+import type { Clock } from '../clock.ts'
+import type { Config } from '../config.ts'
+import type { Db } from '../db.ts'
+import { isAppError, messageOf } from '../errors.ts'
+import { type App, requireAdmin } from '../http.ts'
+import type { Log } from '../log.ts'
+import { hourMs } from './days.ts'
+import { openEngine } from './open-engine.ts'
+import type { RunReport } from './run.ts'
+import { selectStatus } from './status.ts'
+
+export type AgentsDeps = {
+  db: Db
+  config: Config
+  clock: Clock
+  log: Log
+  adminToken: string
+  /** Called after a run that found something; what it fails with is logged, and never undoes the run. */
+  afterRun?: (report: RunReport) => Promise<void>
+}
+
+export type AgentsService = {
+  routes(app: App): void
+  /** What is due now: nothing, or a run. */
+  runDue(): Promise<RunReport | null>
+  /** Call it when the schema is up to date. */
+  start(): void
+  close(): Promise<void>
+}
+
+/** Between two looks at whether something is due. */
+const lookMs = 60_000
+/** A nightly run begins this long after midnight, when the last events of the day have come. */
+const nightMs = 30 * 60_000
+/** Between two steps of a run: whoever collects comes first. */
+const pauseMs = 100
+
+/**
+ * Runs the engine hourly, and after each local midnight with everything that looks at weeks. Always on: AGENTS decides
+ * about the narrative alone. Throws `setting_invalid` for funnels or segments that cannot be read.
+ */
+export const createAgentsService = (deps: AgentsDeps): AgentsService => {
+  const { db, clock, log } = deps
+  const engine = openEngine({ ...deps, pauseMs })
+  const ended = new AbortController()
+  let loop: Promise<void> = Promise.resolve()
+  let hourlyMs = Number.NEGATIVE_INFINITY
+  let night: string | null = null
+
+  const runDue = async (): Promise<RunReport | null> => {
+    const nowMs = clock.now()
+    const isNight = engine.calendar.dayOf(nowMs - nightMs) !== night
+    if (!isNight && nowMs - hourlyMs < hourMs) return null
+    try {
+      const report = await engine.run({ kind: isNight ? 'nightly' : 'hourly', signal: ended.signal })
+      hourlyMs = nowMs
+      if (isNight) night = engine.calendar.dayOf(nowMs - nightMs)
+      if (report.runId !== null) {
+        const { runId, kind, events, reports, alertsOpened } = report
+        log.info({ run: runId, kind, events, reports, alerts: alertsOpened }, 'the agents have read what is new')
+        await deps.afterRun?.(report).catch((error: unknown) => log.error({ err: error }, 'notes could not be written'))
+      }
+      return report
+    } catch (error) {
+      // A command is at it: that is as good.
+      if (isAppError(error) && error.code === 'agents_busy') return null
+      log.error({ err: error }, `the agents could not run: ${messageOf(error)}`)
+      return null
+    }
+  }
+
+  return {
+    routes(app) {
+      app.get('/agents/status', { onRequest: requireAdmin(deps.adminToken) }, async () => selectStatus(db))
+    },
+    runDue,
+    start() {
+      loop = (async () => {
+        while (!ended.signal.aborted) {
+          await runDue()
+          await clock.sleep(lookMs, ended.signal)
+        }
+      })()
+    },
+    async close() {
+      ended.abort()
+      await loop
+    },
+  }
+}
