@@ -4,10 +4,11 @@ import type { Config } from '../config.ts'
 import type { Db } from '../db.ts'
 import { AppError, messageOf } from '../errors.ts'
 import { createLog } from '../log.ts'
+import { openDatabase } from '../open-database.ts'
 import { createDestinations } from '../storage/destinations.ts'
 import { addMonths, type Month, monthAt, parseMonth } from './calendar.ts'
+import { domainsView } from './domain-view.ts'
 import { decideDomain, selectDomains } from './domains.ts'
-import { openDatabase } from './open-database.ts'
 import { loadPlans, termsOf } from './plans.ts'
 import { reconcile } from './reconcile.ts'
 import { reconcilePlace } from './reconcile-place.ts'
@@ -141,5 +142,5 @@ const domains = async (db: Db, { rest: [verb, name] }: Args): Promise<Answer> =>
     return { value: { domain, state }, text: `${domain} is ${state}.\n`, ok: true }
   }
   const [rows, scan] = [await selectDomains(db), await selectScan(db)]
-  return { value: { domains: rows, scan }, text: renderDomains(rows, scan), ok: true }
+  return { value: domainsView(rows, scan), text: renderDomains(rows, scan), ok: true }
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import { type App, requireAdmin } from '../http.ts'
 import { type Month, parseMonth } from './calendar.ts'
+import { domainsView } from './domain-view.ts'
 import { decideDomain, selectDomains } from './domains.ts'
 import { type ReportDeps, reportUsage } from './report.ts'
 import { selectScan } from './scan-domains.ts'
@@ -31,10 +32,7 @@ export const billingRoutes = (app: App, deps: Deps): void => {
     return reportUsage(deps, month === undefined ? undefined : parseMonth(month), clock.now())
   })
 
-  app.get('/billing/domains', { onRequest }, async () => ({
-    domains: await selectDomains(db),
-    scan: await selectScan(db),
-  }))
+  app.get('/billing/domains', { onRequest }, async () => domainsView(await selectDomains(db), await selectScan(db)))
 
   for (const [verb, state] of [
     ['approve', 'approved'],

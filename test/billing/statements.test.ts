@@ -225,8 +225,9 @@ t.test('the routes answer usage, domains and statements, for the admin token onl
     t.equal((await ask('POST', `/billing/domains/${wrong}/approve`)).statusCode, 400)
   t.match((await ask('GET', '/billing/domains')).json().domains, [
     { domain: 'example.com', state: 'approved' },
-    { domain: 'other.net', state: 'blocked' },
+    { domain: 'other.net', state: 'blocked', decided_by: 'admin API', first_seen: null, suspicions: [] },
   ])
+  t.match((await ask('GET', '/billing/domains')).json().scan, { unlisted_domains: 0, busiest_address: null })
 
   const statement = await ask('GET', '/billing/statement/2026-10')
   t.equal(statement.headers['x-content-sha256'], createHash('sha256').update(statement.body).digest('hex'))
