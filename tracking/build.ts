@@ -6,6 +6,7 @@ import { type BuildOptions, build } from 'esbuild'
 import { z } from 'zod'
 import { inlineConstants } from './inline-constants.ts'
 import { pixelBatch } from './payload.ts'
+import { renderPayloadTypes } from './payload-types.ts'
 import { pixelVersion } from './version.ts'
 
 const here = import.meta.dirname
@@ -95,7 +96,7 @@ const buildModule = async (): Promise<void> => {
   }
   write(path.join(beside, 'module/package.json'), JSON.stringify(description, undefined, 2))
   const types = readFileSync(path.join(here, 'pixel/types.ts'), 'utf8')
-  write(path.join(beside, 'module/evothesis.d.ts'), `${types}\n${moduleTypes}`)
+  write(path.join(beside, 'module/evothesis.d.ts'), [types, renderPayloadTypes(), moduleTypes].join('\n'))
 }
 
 const moduleTypes = `/** Starts the pixel once; \`endpoint\` is the address of your collector. */

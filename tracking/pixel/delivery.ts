@@ -10,7 +10,7 @@ const inFlightBytesMax = 60 * 1024
 const inFlightMax = 9
 /** A request without an answer is given up after this, and sent again under the same id. */
 const answerMs = 30_000
-/** Leases: while a page may still hear the answer; and after it closed, until its requests have ended. */
+/** Leases: while a page may still hear the answer; and for a claim, or after it closed, until its requests have ended. */
 const leaseMs = 60_000
 const leaseAfterExitMs = 5000
 /** Time for a rival tab to overwrite a claim. */
@@ -43,8 +43,12 @@ export const isBackingOff = (): boolean => steadyMs() < notBeforeMs
 /** Bytes of its request: events are ASCII, and ids and punctuation take this much. */
 const bytesOf = ({ head, lines }: Batch): number => `${lines}${head}`.length + 150
 
-/** Sends what may be sent now, the oldest first; what does not fit waits for an answer, then for the next visit. */
+/**
+ * Sends what may be sent now, the oldest first; what does not fit waits for an answer, then for the next visit. What another
+ * tab took over meanwhile, because this one was frozen longer than its lease, is no business of this one any more.
+ */
 export const pump = (): void => {
+  waiting = waiting.filter(isOurs)
   let count = 0
   let bytes = 0
   for (const batch of waiting) {
@@ -88,7 +92,7 @@ const send = async (batch: Batch): Promise<void> => {
   } else {
     const delayMs = Math.max(askedMs, Math.min(backoffMs * 2 ** failures++, backoffMsMax) * (1 + Math.random()))
     notBeforeMs = Math.max(notBeforeMs, steadyMs() + delayMs)
-    if (waiting.includes(batch)) keepBatch(batch, delayMs + heldMs)
+    if (waiting.includes(batch) && isOurs(batch)) keepBatch(batch, delayMs + heldMs)
     later(pump, delayMs + 1)
   }
   pump()
@@ -119,7 +123,11 @@ export const resume = (): void => {
   recover()
 }
 
-/** Takes over the batches that no page is sending; sends when a rival tab has had the time to overwrite the claim. */
+/**
+ * Takes over the batches that no page is sending. A claim is sure when no rival tab has overwritten it for a while, and only
+ * then is anything of it sent. localStorage has no lock: a tab that is held up between reading and writing for longer may
+ * still send the same batch, and the collector, which knows its id, stores it once.
+ */
 export const recover = (): void => {
   if (!maySend()) return
   let nextMs = lookAgainMs
@@ -129,13 +137,14 @@ export const recover = (): void => {
     const { leasedMs = 0 } = found
     if (leasedMs > 0) nextMs = Math.min(nextMs, leasedMs)
     else {
-      keepBatch(found, leaseMs)
-      waiting[waiting.length] = found
+      keepBatch(found, leaseAfterExitMs)
+      later(() => {
+        if (!isOurs(found)) return
+        keepBatch(found, heldMs)
+        waiting[waiting.length] = found
+        pump()
+      }, claimMs)
     }
   }
   later(recover, nextMs)
-  later(() => {
-    waiting = waiting.filter(isOurs)
-    pump()
-  }, claimMs)
 }

@@ -28,7 +28,6 @@ export const batchId = (): string => `${idStart}${wallMs()}_${randomHex(8)}`
  * other tab sends it.
  */
 export const keepBatch = (batch: Batch, leaseMs: number): void => {
-  removeItem(batch.id)
   itemKeys(idStart)
     .slice(0, 1 - keptBatchesMax)
     .forEach(removeItem)
