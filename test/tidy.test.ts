@@ -73,10 +73,10 @@ t.test('only db.ts imports pg, and only config.ts reads the environment', (t) =>
 
 t.test('no source file is dead', (t) => {
   const reached = new Set<string>()
-  // What a program starts: the command, the encoder's process, printers of documents, history for tests and benchmarks.
+  // What a program starts: the command, DuckDB's process, printers of documents, history for tests and benchmarks.
   const entries = [
     'bin/evothesis.ts',
-    'export/encoder-child.ts',
+    'storage/duckdb-child.ts',
     'env-example.ts',
     'demo/insert.ts',
     'storage/manifest-json-schema.ts',

@@ -11,7 +11,7 @@ const family = (root: number): { pid: number; name: string }[] => {
       const status = readFileSync(`/proc/${entry}/status`, 'utf8')
       const parent = kilobytes(status, 'PPid')
       const command = readFileSync(`/proc/${entry}/cmdline`, 'utf8').split('\0').join(' ')
-      const name = /encoder-child/.test(command)
+      const name = /duckdb-child/.test(command)
         ? 'encoder'
         : /postgres/.test(command.split(' ')[0] ?? '')
           ? ''

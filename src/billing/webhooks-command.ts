@@ -4,6 +4,7 @@ import type { Config } from '../config.ts'
 import type { Db } from '../db.ts'
 import { AppError, messageOf } from '../errors.ts'
 import { createLog } from '../log.ts'
+import { openDatabase } from '../open-database.ts'
 import { outboxEventTypes } from '../outbox.ts'
 import { selectAttempts } from './attempts.ts'
 import { disableByHand, enableEndpoint, removeEndpoint } from './endpoint-service.ts'
@@ -15,7 +16,6 @@ import {
   rotateSecret,
   selectEndpoints,
 } from './endpoints.ts'
-import { openDatabase } from './open-database.ts'
 import { replayEvents } from './replay-events.ts'
 import { sendTest } from './send-test.ts'
 import { createSender } from './send-webhook.ts'

@@ -39,9 +39,29 @@ export const commands: Record<string, Command> = {
     line: 'run | status: compute the figures of what is new, and see what was found.',
     run: async (args) => (await import('./notes.ts')).runNotes(args),
   },
+  forget: {
+    line: '--visitor ID | --user ID: erase a person, in delivered files, too.',
+    run: async (args) => (await import('./privacy.ts')).runForget(args),
+  },
+  privacy: {
+    line: 'export | list: what is held of a person; erasures and how far they are.',
+    run: async (args) => (await import('./privacy.ts')).runPrivacy(args),
+  },
   warehouse: {
     line: 'duckdb | athena | bigquery | …: the SQL that makes the files a table.',
     run: async (args) => (await import('./export.ts')).runWarehouse(args),
+  },
+  backup: {
+    line: 'Back up this machine, encrypted, into the backup destination.',
+    run: async (args) => (await import('./backup.ts')).runBackup(args),
+  },
+  restore: {
+    line: 'Restore this machine from a backup, and adopt what was delivered since.',
+    run: async (args) => (await import('./restore.ts')).runRestore(args),
+  },
+  drill: {
+    line: 'Prove that a backup can be restored: counts, one part and one statement made again.',
+    run: async (args) => (await import('./drill.ts')).runDrill(args),
   },
   provision: {
     line: 'new | render | validate | diff | keygen: from one client.yaml to a complete appliance folder.',

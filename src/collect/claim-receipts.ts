@@ -1,6 +1,6 @@
 import type { Queryable } from '../db.ts'
+import { digestOf } from '../keyed-hash.ts'
 import type { Unit } from './group.ts'
-import { digestOf } from './keyed-hash.ts'
 import { insertReceipts, type ReceiptRow, selectDigests } from './statements.ts'
 
 /** What the idempotency keys of a group come to before the database is asked. */

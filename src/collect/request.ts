@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts'
+import { digestOf } from '../keyed-hash.ts'
 import {
   type Arrival,
   createEventReader,
@@ -12,7 +13,6 @@ import {
 } from './event.ts'
 import type { Reject, Row } from './group.ts'
 import { type Json, type JsonObject, parseJson, writeJson } from './json.ts'
-import { digestOf } from './keyed-hash.ts'
 import { depthMax, eventsMax, idCharsMax, requestRowBytesMax } from './limits.ts'
 import type { Privacy } from './privacy.ts'
 import { isObject } from './row.ts'

@@ -31,7 +31,7 @@ export const adopt = async (db: Db, destinations: readonly Destination[], identi
     }
   return db.transaction(async (tx) => {
     const known = await selectKnownKeys(tx, [...found.keys()])
-    const unknown = [...found.values()].filter((one) => !known.has(one.key)).sort(byAge)
+    const unknown = inChainOrder([...found.values()].filter((one) => !known.has(one.key)))
     const head = unknown.at(-1)
     if (!head) return { manifests: 0, events: 0, epoch: await selectEpoch(tx) }
     const ownEpochs = await selectEpochs(tx)
@@ -46,11 +46,26 @@ export const adopt = async (db: Db, destinations: readonly Destination[], identi
 const backupFirst = (a: Destination, b: Destination): number =>
   Number(b.name === 'backup') - Number(a.name === 'backup')
 
-/** Age by creation; within an epoch by part and revision, whatever the clock did. */
-const byAge = (a: Found, b: Found): number =>
-  a.manifest.epoch === b.manifest.epoch
-    ? a.manifest.part - b.manifest.part || a.manifest.revision - b.manifest.revision
-    : a.manifest.created_at.localeCompare(b.manifest.created_at)
+/**
+ * Epochs by the age of their first manifest; within one every manifest after the one that it continues, whatever the clock
+ * did: a revision stands where it was made, not behind its part.
+ */
+const inChainOrder = (found: readonly Found[]): Found[] => {
+  const byPart = (a: Found, b: Found): number =>
+    a.manifest.part - b.manifest.part || a.manifest.revision - b.manifest.revision
+  const epochs = new Map<string, Found[]>()
+  for (const one of [...found].sort(byPart))
+    epochs.set(one.manifest.epoch, [...(epochs.get(one.manifest.epoch) ?? []), one])
+  const byAge = (a: Found[], b: Found[]): number =>
+    (a[0]?.manifest.created_at ?? '').localeCompare(b[0]?.manifest.created_at ?? '')
+  return [...epochs.values()].sort(byAge).flatMap((group) => {
+    const following = new Map(group.map((one) => [one.manifest.previous_manifest_sha256, one]))
+    const ordered: Found[] = []
+    for (let next = group[0]; next && !ordered.includes(next); next = following.get(next.sha256)) ordered.push(next)
+    // What hangs on nothing that is here: the chain is broken, which verify tells.
+    return [...ordered, ...group.filter((one) => !ordered.includes(one))]
+  })
+}
 
 const readManifest = async (destination: Destination, key: string): Promise<Found> => {
   const stream = await destination.read(key)
@@ -60,10 +75,7 @@ const readManifest = async (destination: Destination, key: string): Promise<Foun
 }
 
 const selectKnownKeys = async (tx: Tx, keys: readonly string[]): Promise<Set<string>> => {
-  const rows = await tx.query<{ key: string }>(
-    'select manifest_key as key from export_parts where manifest_key = any($1::text[])',
-    [keys],
-  )
+  const rows = await tx.query<{ key: string }>('select key from export_manifests where key = any($1::text[])', [keys])
   return new Set(rows.map((row) => row.key))
 }
 
@@ -78,26 +90,35 @@ const insertAdopted = async (tx: Tx, { key, text, sha256, manifest: m, places }:
   const [row] = await tx.query<{ part_id: number }>(
     `insert into export_parts (epoch, seq, revision, created_at, producer, schema_version, formats, compression,
        destinations, batches, batch_min, batch_max, events, pageviews, bytes, received_min, received_max, manifest,
-       manifest_sha256, manifest_key, encoded_at, quarantined, adopted)
+       manifest_sha256, manifest_key, encoded_at, quarantined, adopted, erased, revision_wanted)
      values ($1::text, $2::bigint, $3::int, $4::timestamptz, $5::text, $6::int, $7::text[], '{}', '{}', $8::bigint,
        $9::bigint, $10::bigint, $11::bigint, $12::bigint, 0, $13::timestamptz, $14::timestamptz, $15::text, $16::text,
-       $17::text, $4::timestamptz, $18::text, true)
+       $17::text, $4::timestamptz, $18::text, true, $19::bigint, $3::int)
      on conflict (epoch, seq) do update set revision = excluded.revision, manifest = excluded.manifest,
-       manifest_sha256 = excluded.manifest_sha256, manifest_key = excluded.manifest_key, adopted = true
+       manifest_sha256 = excluded.manifest_sha256, manifest_key = excluded.manifest_key, adopted = true,
+       erased = excluded.erased, revision_wanted = excluded.revision_wanted
+     where export_parts.revision <= excluded.revision
      returning part_id`,
     [
       ...[m.epoch, m.part, m.revision, m.created_at, m.producer.replace(/^evothesis /, ''), m.schema_version],
       ...[[...new Set(m.objects.map((object) => object.format))], m.batches.count, m.batches.min, m.batches.max],
       ...[m.events, m.pageviews, m.received?.min ?? null, m.received?.max ?? null, text, sha256, key],
       m.quarantined ? 'quarantined before it was adopted' : null,
+      m.erased,
     ],
+  )
+  const partId = row?.part_id ?? (await selectPartId(tx, m))
+  await tx.execute(
+    `insert into export_manifests (part_id, revision, key, sha256, manifest)
+     values ($1::bigint, $2::int, $3::text, $4::text, $5::text) on conflict do nothing`,
+    [partId, m.revision, key, sha256, text],
   )
   await tx.execute(
     `insert into part_usage (part_id, quarter, site_id, events, pageviews, rejected, duplicates, erased)
      select $1::bigint, quarter, coalesce(site, ''), events, pageviews, 0, 0, erased
      from jsonb_to_recordset($2::jsonb) as u(quarter timestamptz, site text, events bigint, pageviews bigint, erased bigint)
      on conflict (part_id, quarter, site_id) do update set erased = excluded.erased`,
-    [row?.part_id, JSON.stringify(m.usage)],
+    [partId, JSON.stringify(m.usage)],
   )
   await tx.execute(
     `insert into export_objects (part_id, revision, format, hour, compression, key, rows, bytes, sha256)
@@ -105,7 +126,7 @@ const insertAdopted = async (tx: Tx, { key, text, sha256, manifest: m, places }:
               || ':00+00')::timestamptz, compression, key, rows, bytes, sha256
      from jsonb_to_recordset($3::jsonb) as o(format text, compression text, key text, rows bigint, bytes bigint, sha256 text)
      on conflict do nothing`,
-    [row?.part_id, m.revision, JSON.stringify(m.objects)],
+    [partId, m.revision, JSON.stringify(m.objects)],
   )
   // They were verified by the life before this one; a file that is needed from there is checked by its SHA-256.
   await tx.execute(
@@ -116,12 +137,20 @@ const insertAdopted = async (tx: Tx, { key, text, sha256, manifest: m, places }:
            union all select null) as o
      on conflict do nothing`,
     [
-      row?.part_id,
+      partId,
       m.revision,
       JSON.stringify(places.map((place) => ({ destination: place.name, identity: place.identity }))),
     ],
   )
 }
+
+const selectPartId = async (tx: Tx, m: Manifest): Promise<number | undefined> =>
+  (
+    await tx.query<{ part_id: number }>(
+      'select part_id from export_parts where epoch = $1::text and seq = $2::bigint',
+      [m.epoch, m.part],
+    )
+  )[0]?.part_id
 
 const selectEpochs = async (tx: Tx): Promise<string[]> =>
   (await tx.query<{ epoch: string }>('select epoch from epochs')).map((row) => row.epoch)
@@ -165,6 +194,13 @@ const releaseUncommitted = async (tx: Tx): Promise<void> => {
   const parts = `(select part_id from export_parts p where not adopted and not exists
      (select from deliveries d where d.part_id = p.part_id and d.object_id is null and d.state = 'verified'))`
   await tx.execute(`update batches set part_id = null where part_id in ${parts}`)
-  for (const table of ['deliveries', 'export_objects', 'part_usage', 'export_parts'])
+  for (const table of [
+    'deliveries',
+    'export_objects',
+    'export_manifests',
+    'erasure_parts',
+    'part_usage',
+    'export_parts',
+  ])
     await tx.execute(`delete from ${table} where part_id in ${parts}`)
 }

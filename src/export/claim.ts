@@ -73,8 +73,8 @@ const claimBatches = (tx: Tx, partId: number, limits: PartLimits): Promise<numbe
 
 const insertUsage = (tx: Tx, partId: number): Promise<number> =>
   tx.execute(
-    `insert into part_usage (part_id, quarter, site_id, events, pageviews, rejected, duplicates)
-     select $1::bigint, quarter, site_id, sum(s.events), sum(pageviews), sum(rejected), sum(duplicates)
+    `insert into part_usage (part_id, quarter, site_id, events, pageviews, rejected, duplicates, erased)
+     select $1::bigint, quarter, site_id, sum(s.events), sum(pageviews), sum(rejected), sum(duplicates), sum(s.erased)
      from batches b join batch_sites s using (batch_id)
      where b.part_id = $1::bigint
      group by quarter, site_id`,
@@ -84,10 +84,10 @@ const insertUsage = (tx: Tx, partId: number): Promise<number> =>
 const sumUp = (tx: Tx, partId: number): Promise<number> =>
   tx.execute(
     `update export_parts p
-     set batches = b.batches, batch_min = b.batch_min, batch_max = b.batch_max, events = b.events, bytes = b.bytes,
+     set batches = b.batches, batch_min = b.batch_min, batch_max = b.batch_max, events = b.events, erased = b.erased, bytes = b.bytes,
          received_min = b.received_min, received_max = b.received_max,
          pageviews = (select coalesce(sum(pageviews), 0) from part_usage where part_id = $1::bigint)
-     from (select count(*) as batches, min(batch_id) as batch_min, max(batch_id) as batch_max, sum(events) as events,
+     from (select count(*) as batches, min(batch_id) as batch_min, max(batch_id) as batch_max, sum(events) as events, sum(erased) as erased,
                   sum(bytes) as bytes, min(created_min) as received_min, max(created_max) as received_max
            from batches where part_id = $1::bigint) b
      where p.part_id = $1::bigint`,

@@ -14,11 +14,17 @@ const writeBytes = 1 << 20
 /**
  * Copies a part's rows out of the buffer into CSV files, one per hour of arrival, in the order (batch, n). Strict CSV:
  * every value quoted, null unquoted and empty, so that the encoder reads back exactly what was stored. Resolves to the
- * files that hold rows; memory does not grow with their number.
+ * files that hold rows, or to one for each of `hours` where these are given (files that were delivered keep their keys
+ * also when all their rows were erased); memory does not grow with their number.
  */
-export const copyOut = async (session: Session, part: Part, folder: string): Promise<StagedHour[]> => {
+export const copyOut = async (
+  session: Session,
+  part: Part,
+  folder: string,
+  hours?: readonly number[],
+): Promise<StagedHour[]> => {
   const staged: StagedHour[] = []
-  for (const hour of await selectHours(session, part.partId)) {
+  for (const hour of hours ?? (await selectHours(session, part.partId))) {
     const file = path.join(folder, `${hour}.csv`)
     const { stream, rows } = session.copyTo(
       `copy (${selectRows(part, hour)}) to stdout (format csv, force_quote *, null '')`,
@@ -30,7 +36,7 @@ export const copyOut = async (session: Session, part: Part, folder: string): Pro
       session.break(error as Error)
       throw error
     }
-    if (rows() > 0) staged.push({ hourMs: hour, file, rows: rows() })
+    if (rows() > 0 || hours) staged.push({ hourMs: hour, file, rows: rows() })
     else await rm(file)
   }
   return staged

@@ -41,7 +41,9 @@ export const deliverPart = async (
     try {
       if (delivery.objectId !== null) objects ??= await ensureStaged(context.encode, session, part)
       const { key, file } = await fileOf(context, part, objects ?? [], delivery, destination.name)
-      const evidence = await destination.create(key, file)
+      // A revision takes the place of what was delivered, and only under the keys of that.
+      const isRewrite = part.revision > 0 && delivery.objectId !== null
+      const evidence = await (isRewrite ? destination.replace(key, file) : destination.create(key, file))
       await context.db.transaction(async (tx) => {
         const marked = await markVerified(tx, delivery.deliveryId, destination.identity, evidence)
         if (marked !== 1) throw new AppError('internal', `Delivery ${delivery.deliveryId} is gone from the database.`)

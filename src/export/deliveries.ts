@@ -87,7 +87,9 @@ export const selectUnneededFiles = async (db: Queryable, partIds: readonly numbe
                                          and q.destination = d.destination and q.state = 'quarantined')
                          and (d.destination not in (select destination from parked)
                               or not exists (select from deliveries v
-                                             where v.part_id = id and v.object_id is null and v.state = 'verified')))`,
+                                             where v.part_id = id and v.object_id is null and v.state = 'verified'
+                                               and v.revision = (select revision from export_parts p
+                                                                 where p.part_id = id))))`,
     [partIds],
   )
   return rows.map((row) => row.id)

@@ -1,13 +1,14 @@
 import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
-import type { Db, Session } from '../db.ts'
+import type { Db, Queryable, Session } from '../db.ts'
 import { AppError, messageOf } from '../errors.ts'
 import type { Destination } from '../storage/destination.ts'
+import type { DuckDb } from '../storage/duckdb.ts'
 import { manifestKey, objectKey } from '../storage/keys.ts'
 import { type Manifest, microsecondText, renderManifest } from '../storage/manifest.ts'
 import { producerVersion } from '../types.ts'
 import { copyOut, type StagedHour, selectOccurred } from './copy-out.ts'
-import type { Encoder } from './encoder.ts'
+import { encodeStatement } from './encode-sql.ts'
 import {
   insertEncoded,
   isBuffered,
@@ -16,20 +17,20 @@ import {
   selectObjects,
   selectPrevious,
   selectUsage,
-  selectVerifiedIn,
 } from './parts.ts'
-import { fetchObject, isStaged, partFolder, stagedFile } from './staging.ts'
+import { fetchStaged } from './remake.ts'
+import { isStaged, partFolder, stagedFile } from './staging.ts'
 
 export type EncodeContext = {
   db: Db
-  encoder: Encoder
+  duckDb: DuckDb
   clientId: string
   nodeId: string
   stagingFolder: string
   destinations: readonly Destination[]
   memoryMb: number
   threads: number
-  /** Runs one piece of staging work at a time: the encoder takes one job, and a part's folder has one writer. */
+  /** Runs one piece of staging work at a time: DuckDB takes one job, and a part's folder has one writer. */
   oneAtATime<T>(work: () => Promise<T>): Promise<T>
 }
 
@@ -37,7 +38,7 @@ export type EncodeContext = {
  * Encodes a claimed part: copies its rows out, checks their number against the ledger before anything is encoded, writes
  * every format, then records objects, manifest and deliveries in one transaction. A part whose rows differ from its
  * ledger is quarantined: it gets a manifest that says so, with no objects, so that later parts never wait for it.
- * Throws `export_encode_failed` (disk full, the encoder died …): the part stays claimed and is encoded again.
+ * Throws `export_encode_failed` (disk full, DuckDB died …): the part stays claimed and is encoded again.
  */
 export const encodePart = (context: EncodeContext, session: Session, part: Part): Promise<void> =>
   context.oneAtATime(() => encodeOnce(context, session, part))
@@ -46,7 +47,9 @@ const encodeOnce = async (context: EncodeContext, session: Session, part: Part):
   const staged = await stageRows(context, session, part)
   const rows = staged.reduce((sum, hour) => sum + hour.rows, 0)
   const quarantined =
-    rows === part.events ? null : `The buffer holds ${rows} rows of this part, its ledger ${part.events}.`
+    rows === part.events - part.erased
+      ? null
+      : `The buffer holds ${rows} rows of this part, its ledger ${part.events - part.erased}.`
   const objects = quarantined ? [] : await encodeHours(context, part, staged)
   const occurred = await selectOccurred(session, part)
   const manifest = await composeManifest(context, session, part, { objects, occurred, quarantined })
@@ -66,16 +69,11 @@ const ensureOnce = async (context: EncodeContext, session: Session, part: Part):
   let missing = await notStaged(context, part, objects)
   if (missing.length === 0) return objects
   if (part.producer === producerVersion && (await isBuffered(session, part))) {
-    await encodeHours(context, part, await stageRows(context, session, part))
+    const hours = [...new Set(objects.map((object) => object.hourMs))]
+    await encodeHours(context, part, await stageRows(context, session, part, hours))
     missing = await notStaged(context, part, objects)
   }
-  for (const object of missing) {
-    const verified = await selectVerifiedIn(session, object.objectId)
-    const sources = context.destinations.filter((one) =>
-      verified.some(({ destination, identity }) => one.name === destination && one.identity === identity),
-    )
-    await fetchObject(sources, context.stagingFolder, part.partId, object)
-  }
+  await fetchStaged(context, session, part, missing)
   return objects
 }
 
@@ -85,12 +83,17 @@ const notStaged = async (context: EncodeContext, part: Part, objects: readonly P
   return objects.filter((_, i) => !staged[i])
 }
 
-const stageRows = async (context: EncodeContext, session: Session, part: Part): Promise<StagedHour[]> => {
+export const stageRows = async (
+  context: EncodeContext,
+  session: Session,
+  part: Part,
+  hours?: readonly number[],
+): Promise<StagedHour[]> => {
   const folder = partFolder(context.stagingFolder, part.partId)
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
   try {
-    return await copyOut(session, part, folder)
+    return await copyOut(session, part, folder, hours)
   } catch (cause) {
     // What was written of it must not keep the disk full.
     await rm(folder, { recursive: true, force: true })
@@ -104,7 +107,7 @@ const stageRows = async (context: EncodeContext, session: Session, part: Part): 
   }
 }
 
-const encodeHours = async (
+export const encodeHours = async (
   context: EncodeContext,
   part: Part,
   staged: readonly StagedHour[],
@@ -121,16 +124,20 @@ const encodeHours = async (
         file: stagedFile(context.stagingFolder, part.partId, { key }),
       }
     })
-    const files = await context.encoder.encode({
-      input: file,
+    const { written } = await context.duckDb.run({
+      what: `Encoding ${path.basename(file)}`,
       tempFolder: path.join(partFolder(context.stagingFolder, part.partId), 'tmp'),
       memoryMb: context.memoryMb,
       threads: context.threads,
-      outputs,
+      writes: outputs.map((one) => ({
+        file: one.file,
+        sql: encodeStatement(one.format, one.compression, file, one.file),
+      })),
+      reads: [],
     })
     await rm(file)
     for (const [i, { format, key, compression }] of outputs.entries()) {
-      const made = files[i]
+      const made = written[i]
       if (!made || made.rows !== rows)
         throw new AppError('export_encode_failed', `${key} would hold ${made?.rows} rows of ${rows}.`)
       objects.push({ format, compression, hourMs, key, rows, bytes: made.bytes, sha256: made.sha256 })
@@ -139,9 +146,9 @@ const encodeHours = async (
   return objects
 }
 
-const composeManifest = async (
+export const composeManifest = async (
   context: EncodeContext,
-  session: Session,
+  db: Queryable,
   part: Part,
   content: {
     objects: readonly Omit<PartObject, 'objectId'>[]
@@ -150,7 +157,7 @@ const composeManifest = async (
   },
 ): Promise<{ text: string; sha256: string; key: string }> => {
   const name = { node: context.nodeId, epoch: part.epoch, seq: part.seq }
-  const { previousSha256, predecessor } = await selectPrevious(session, part)
+  const { previousSha256, predecessor } = await selectPrevious(db, part)
   const rendered = renderManifest({
     version: 1,
     client_id: context.clientId,
@@ -158,7 +165,7 @@ const composeManifest = async (
     epoch: part.epoch,
     part: part.seq,
     revision: part.revision,
-    supersedes_sha256: null,
+    supersedes_sha256: part.revision > 0 ? part.manifestSha256 : null,
     previous_manifest_sha256: previousSha256,
     predecessor,
     created_at: microsecondText(part.createdMs),
@@ -166,9 +173,9 @@ const composeManifest = async (
     schema_version: part.schemaVersion,
     quarantined: content.quarantined !== null,
     events: part.events,
-    erased: 0,
+    erased: part.erased,
     pageviews: part.pageviews,
-    usage: await selectUsage(session, part.partId),
+    usage: await selectUsage(db, part.partId),
     received: part.receivedMin && part.receivedMax ? { min: part.receivedMin, max: part.receivedMax } : null,
     occurred: content.occurred,
     batches: part.batches,

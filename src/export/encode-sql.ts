@@ -1,3 +1,4 @@
+import { writeOptions } from '../storage/object-sql.ts'
 import type { ExportFormat } from '../types.ts'
 import { exportColumns } from '../types.ts'
 
@@ -10,7 +11,6 @@ import { exportColumns } from '../types.ts'
 /** A row is at most 1 MB as a CSV line; the reader gets some room above that. */
 const lineBytesMax = 1_100_000
 const readBufferBytes = 2_200_000
-const rowGroupRows = 50_000
 
 export type Compression = 'zstd' | 'snappy' | 'gzip'
 
@@ -56,26 +56,6 @@ const jsonLine = exportColumns
 
 /** The statement that writes one object and answers with the number of its rows. */
 export const encodeStatement = (format: ExportFormat, compression: Compression, from: string, to: string): string => {
-  switch (format) {
-    case 'parquet':
-      return `copy (select ${parquetColumns.join(', ')} from ${staged(from)}) to ${literal(to)}
-        (format parquet, compression ${compression}, row_group_size ${rowGroupRows}${compression === 'zstd' ? ', compression_level 3' : ''})`
-    case 'csv':
-      return `copy (select ${csvColumns.join(', ')} from ${staged(from)}) to ${literal(to)}
-        (format csv, header true, delimiter ',', quote '"', escape '"', nullstr '', compression ${compression})`
-    case 'json':
-      return `copy (select ${jsonLine} || '}' as line from ${staged(from)}) to ${literal(to)}
-        (format csv, header false, quote '', escape '', delimiter ${literal('\u0001')}, nullstr '', compression ${compression})`
-  }
+  const rows = { parquet: parquetColumns.join(', '), csv: csvColumns.join(', '), json: `${jsonLine} || '}' as line` }
+  return `copy (select ${rows[format]} from ${staged(from)}) to ${literal(to)} ${writeOptions(format, compression)}`
 }
-
-/** Settings of the encoder's database. */
-export const encoderSettings = (memoryMb: number, threads: number, tempFolder: string): Record<string, string> => ({
-  memory_limit: `${memoryMb}MB`,
-  threads: String(threads),
-  temp_directory: tempFolder,
-  preserve_insertion_order: 'true',
-  autoinstall_known_extensions: 'false',
-  autoload_known_extensions: 'false',
-  TimeZone: 'UTC',
-})

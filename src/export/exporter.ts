@@ -4,13 +4,14 @@ import type { Db } from '../db.ts'
 import type { Log } from '../log.ts'
 import { createSerial } from '../serial.ts'
 import type { Destination } from '../storage/destination.ts'
+import { createDuckDb } from '../storage/duckdb.ts'
 import { producerVersion, schemaVersion } from '../types.ts'
 import { partOfObject } from './chain.ts'
 import { claimPart, type PartTerms } from './claim.ts'
 import { type DeliverContext, deliverPart, refusePart } from './deliver.ts'
 import { makeDue, selectOutcome, selectUnneededFiles } from './deliveries.ts'
 import { type EncodeContext, encodePart } from './encode-part.ts'
-import { createEncoder } from './encoder.ts'
+import { applyErasures, finishErasures } from './erase.ts'
 import { createGate } from './gate.ts'
 import { checkHeads } from './heads.ts'
 import { withExporterLock } from './lock.ts'
@@ -74,10 +75,10 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
   const runOnce = ({ probe, claim }: Wanted, onProgress: (progress: RunProgress) => void): Promise<RunReport> =>
     withExporterLock(db, async (session, lost) => {
       const stopped = AbortSignal.any([lost, stopping.signal])
-      const encoder = createEncoder()
+      const duckDb = createDuckDb()
       const encode: EncodeContext = {
         db,
-        encoder,
+        duckDb,
         clientId: options.clientId,
         nodeId: options.nodeId,
         stagingFolder: options.stagingFolder,
@@ -101,6 +102,8 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
       await mkdir(options.stagingFolder, { recursive: true })
 
       let heads = await checkHeads(deps)
+      const erasing = { db, clock, log, encode, stopped }
+      await applyErasures(erasing, session)
 
       const dropUnneeded = async (): Promise<number> => {
         const staged = await stagedParts(options.stagingFolder)
@@ -158,7 +161,7 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
           if (outcome === 'verified')
             progress.delivered[destination.name] = (progress.delivered[destination.name] ?? 0) + part.events
           report()
-          after = part.partId
+          after = part.link
         }
       }
 
@@ -167,12 +170,13 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
         const [made, ...delivered] = await Promise.allSettled([encodeAll(), ...destinations.map(deliverAll)])
         if (made.status === 'rejected') throw made.reason
         for (const one of delivered) if (one.status === 'rejected') throw one.reason
+        await finishErasures(erasing)
         const partIds = [...touched]
         await dropUnneeded()
         return { parts: progress.parts, ...made.value, destinations: await selectOutcome(db, partIds) }
       } finally {
         current = undefined
-        encoder.close()
+        duckDb.close()
       }
     })
 

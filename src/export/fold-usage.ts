@@ -36,11 +36,12 @@ export const foldUsage = (tx: Tx, partId: number): Promise<number> =>
          and position > case when approved is null then $2::int else $3::int end
        returning u.*, coalesce($5::text || '.' || approved, $5::text) as name
      )
-     insert into part_usage (part_id, quarter, site_id, events, pageviews, rejected, duplicates)
-     select part_id, quarter, name, sum(events), sum(pageviews), sum(rejected), sum(duplicates)
+     insert into part_usage (part_id, quarter, site_id, events, pageviews, rejected, duplicates, erased)
+     select part_id, quarter, name, sum(events), sum(pageviews), sum(rejected), sum(duplicates), sum(erased)
      from gone group by part_id, quarter, name
      on conflict (part_id, quarter, site_id) do update set
        events = part_usage.events + excluded.events, pageviews = part_usage.pageviews + excluded.pageviews,
-       rejected = part_usage.rejected + excluded.rejected, duplicates = part_usage.duplicates + excluded.duplicates`,
+       rejected = part_usage.rejected + excluded.rejected, duplicates = part_usage.duplicates + excluded.duplicates,
+       erased = part_usage.erased + excluded.erased`,
     [partId, undecidedRowsMax, approvedRowsMax, labelsMax, foldedSite],
   )

@@ -89,8 +89,8 @@ const selectListStart = async (db: Db, destination: Destination): Promise<string
 
 const selectUnknownKeys = async (db: Db, keys: readonly string[]): Promise<string[]> => {
   const rows = await db.query<{ key: string }>(
-    `select key from unnest($1::text[]) as key
-     where not exists (select from export_parts where manifest_key = key) order by key`,
+    `select key from unnest($1::text[]) as sent (key)
+     where not exists (select from export_manifests m where m.key = sent.key) order by key`,
     [keys],
   )
   return rows.map((row) => row.key)

@@ -14,7 +14,9 @@ export type Part = {
   compression: Partial<Record<ExportFormat, Compression>>
   destinations: DestinationName[]
   batches: { count: number; min: number; max: number }
+  /** As metered: with those that were erased since. */
   events: number
+  erased: number
   pageviews: number
   bytes: number
   /** Times as PostgreSQL prints them in UTC with microseconds, ISO 8601. */
@@ -41,30 +43,56 @@ export type PartObject = {
 export const isoMicroseconds = (column: string): string =>
   `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 
-const partColumns = `part_id as "partId", epoch, seq, revision, (extract(epoch from created_at) * 1000)::bigint as "createdMs",
-  producer, schema_version as "schemaVersion", formats, compression, destinations,
-  jsonb_build_object('count', batches, 'min', batch_min, 'max', batch_max) as batches, events, pageviews, bytes,
-  ${isoMicroseconds('received_min')} as "receivedMin", ${isoMicroseconds('received_max')} as "receivedMax",
-  manifest, manifest_sha256 as "manifestSha256", manifest_key as "manifestKey", quarantined`
+const partColumns = `p.part_id as "partId", p.epoch, p.seq, p.revision, (extract(epoch from p.created_at) * 1000)::bigint as "createdMs",
+  p.producer, p.schema_version as "schemaVersion", p.formats, p.compression, p.destinations,
+  jsonb_build_object('count', p.batches, 'min', p.batch_min, 'max', p.batch_max) as batches, p.events, p.erased,
+  p.pageviews, p.bytes, ${isoMicroseconds('p.received_min')} as "receivedMin",
+  ${isoMicroseconds('p.received_max')} as "receivedMax", p.manifest, p.manifest_sha256 as "manifestSha256",
+  p.manifest_key as "manifestKey", p.quarantined`
 
 /** Parts that are not encoded yet, oldest first. */
 export const selectUnencoded = (db: Queryable): Promise<Part[]> =>
-  db.query<Part>(`select ${partColumns} from export_parts where manifest is null and not adopted order by part_id`)
+  db.query<Part>(`select ${partColumns} from export_parts p where manifest is null and not adopted order by part_id`)
 
-/** The oldest encoded part after `afterPartId` that this destination has not got whole and that is not set aside there. */
+/** A part as one of its manifests says it: revision and manifest are that one's. */
+export type PartLink = Part & { link: number; dueMs: number | null }
+
+/**
+ * What this destination gets next: the oldest manifest of the chain after `afterLink` that it has not got whole and that is
+ * not set aside there. A part that was revised comes twice, each time in its place in the chain.
+ */
 export const selectNextUndelivered = async (
   db: Queryable,
   destination: DestinationName,
-  afterPartId: number,
-): Promise<(Part & { dueMs: number | null }) | undefined> => {
-  const rows = await db.query<Part & { dueMs: number | null }>(
-    `select ${partColumns},
+  afterLink: number,
+): Promise<PartLink | undefined> => {
+  const rows = await db.query<PartLink>(
+    `select ${partColumns}, m.revision, m.manifest, m.sha256 as "manifestSha256", m.key as "manifestKey", link,
             (select (extract(epoch from max(next_attempt_at)) * 1000)::bigint from deliveries d
-             where d.part_id = p.part_id and destination = $1::text and state in ('pending', 'parked')) as "dueMs"
-     from export_parts p
-     where part_id = (select min(part_id) from deliveries
-                      where destination = $1::text and part_id > $2::bigint and state in ('pending', 'parked'))`,
-    [destination, afterPartId],
+             where d.part_id = m.part_id and d.revision = m.revision and destination = $1::text
+               and state in ('pending', 'parked')) as "dueMs"
+     from export_manifests m join export_parts p using (part_id)
+     where link = (select min(link) from deliveries join export_manifests using (part_id, revision)
+                   where destination = $1::text and link > $2::bigint and state in ('pending', 'parked'))`,
+    [destination, afterLink],
+  )
+  return rows[0]
+}
+
+/** Parts whose rows an erasure took out of the buffer, and which have no revision without them yet. Oldest first. */
+export const selectUnrevised = (db: Queryable): Promise<Part[]> =>
+  db.query<Part>(
+    `select ${partColumns} from export_parts p where revision_wanted > revision and manifest is not null order by part_id`,
+  )
+
+/** Encoded parts after one, some of whose rows are in the buffer no more; their files have to be looked into. */
+export const selectReleased = async (db: Queryable, afterPartId: number): Promise<Part | undefined> => {
+  const rows = await db.query<Part>(
+    `select ${partColumns} from export_parts p
+     where part_id > $1::bigint and manifest is not null and quarantined is null and events > erased
+       and (select count(*) from batches b where b.part_id = p.part_id) <> p.batches
+     order by part_id limit 1`,
+    [afterPartId],
   )
   return rows[0]
 }
@@ -130,36 +158,44 @@ export const selectUsage = (
 
 export type Head = { node: string; epoch: string; part: number; revision: number; sha256: string }
 
-/** What the manifest of a new part is chained to: the part before it in its epoch, else the epoch's predecessor. */
+/** What a new manifest is chained to: the newest one of its epoch, else the epoch's predecessor. */
 export const selectPrevious = async (
   db: Queryable,
-  part: Pick<Part, 'epoch' | 'seq'>,
+  part: Pick<Part, 'epoch'>,
 ): Promise<{ previousSha256: string | null; predecessor: Head | null }> => {
   const [row] = await db.query<{ sha256: string | null; predecessor: Head | null }>(
-    `select (select manifest_sha256 from export_parts p where p.epoch = e.epoch and p.seq = $2::bigint - 1) as sha256,
+    `select (select m.sha256 from export_manifests m join export_parts p using (part_id)
+             where p.epoch = e.epoch order by link desc limit 1) as sha256,
             predecessor
      from epochs e where epoch = $1::text`,
-    [part.epoch, part.seq],
+    [part.epoch],
   )
-  const predecessor = part.seq === 1 ? (row?.predecessor ?? null) : null
+  const isFirst = row?.sha256 == null
+  const predecessor = isFirst ? (row?.predecessor ?? null) : null
   return { previousSha256: row?.sha256 ?? predecessor?.sha256 ?? null, predecessor }
 }
 
+export type Encoded = {
+  manifest: { text: string; sha256: string; key: string }
+  quarantined: string | null
+  objects: Omit<PartObject, 'objectId'>[]
+}
+
 /** Records an encoded part: its manifest, its objects, and their deliveries. One transaction of the caller. */
-export const insertEncoded = async (
-  tx: Tx,
-  part: Part,
-  encoded: {
-    manifest: { text: string; sha256: string; key: string }
-    quarantined: string | null
-    objects: Omit<PartObject, 'objectId'>[]
-  },
-): Promise<void> => {
+export const insertEncoded = async (tx: Tx, part: Part, encoded: Encoded): Promise<void> => {
   await tx.execute(
     `update export_parts set manifest = $2::text, manifest_sha256 = $3::text, manifest_key = $4::text,
-            quarantined = $5::text, encoded_at = now()
-     where part_id = $1::bigint and manifest is null`,
-    [part.partId, encoded.manifest.text, encoded.manifest.sha256, encoded.manifest.key, encoded.quarantined],
+            quarantined = $5::text, revision = $6::int, revision_wanted = $6::int, encoded_at = now()
+     where part_id = $1::bigint and (manifest is null or revision < $6::int)`,
+    [
+      ...[part.partId, encoded.manifest.text, encoded.manifest.sha256, encoded.manifest.key],
+      ...[encoded.quarantined, part.revision],
+    ],
+  )
+  await tx.execute(
+    `insert into export_manifests (part_id, revision, key, sha256, manifest)
+     values ($1::bigint, $2::int, $3::text, $4::text, $5::text)`,
+    [part.partId, part.revision, encoded.manifest.key, encoded.manifest.sha256, encoded.manifest.text],
   )
   await tx.execute(
     `insert into export_objects (part_id, revision, format, hour, compression, key, rows, bytes, sha256)
@@ -168,12 +204,25 @@ export const insertEncoded = async (
                                              bytes bigint, sha256 text)`,
     [part.partId, part.revision, JSON.stringify(encoded.objects)],
   )
+  // A destination that was added later has deliveries, too.
   await tx.execute(
     `insert into deliveries (part_id, revision, object_id, destination)
      select $1::bigint, $2::int, object_id, destination
-     from unnest($3::text[]) as destination,
+     from (select unnest($3::text[]) as destination
+           union select destination from deliveries where part_id = $1::bigint) as destinations,
           (select object_id from export_objects where part_id = $1::bigint and revision = $2::int
            union all select null) as o`,
     [part.partId, part.revision, part.destinations],
   )
 }
+
+/**
+ * Files of earlier revisions that were not delivered yet never will be; their manifests are, as links of the chain. Replaces
+ * nothing that was verified: the new revision's files do, under the same keys.
+ */
+export const voidOlderFiles = (tx: Tx, part: Part): Promise<number> =>
+  tx.execute(
+    `delete from deliveries where part_id = $1::bigint and revision < $2::int and object_id is not null
+       and state <> 'verified'`,
+    [part.partId, part.revision],
+  )

@@ -11,6 +11,7 @@ import type { Destination } from '../storage/destination.ts'
 import { createDestinations } from '../storage/destinations.ts'
 import { adopt } from './adopt.ts'
 import { selectWaiting } from './deliveries.ts'
+import { hasErasures } from './erase.ts'
 import { createExporter, type Exporter } from './exporter.ts'
 import { withExporterLock } from './lock.ts'
 import { releaseBuffer } from './retention.ts'
@@ -110,7 +111,7 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
       if (ended.signal.aborted) return
       const waiting = await selectWaiting(db).catch(() => [])
       const due = waiting.some(({ nextAttemptMs }) => nextAttemptMs <= clock.now())
-      if (due) await runQuietly('retry', claim)
+      if (due || (await hasErasures(db).catch(() => false))) await runQuietly('retry', claim)
     }
   }
 

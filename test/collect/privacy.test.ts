@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Json } from '../../src/collect/json.ts'
-import { createKeyedHash } from '../../src/collect/keyed-hash.ts'
+import { createKeyedHash } from '../../src/keyed-hash.ts'
 import { createPrivacy } from '../../src/collect/privacy.ts'
 import { rewriteTree } from '../../src/collect/tree.ts'
 import { loadConfig } from '../../src/config.ts'

@@ -57,7 +57,7 @@ t.test('a database restored from a dump does not deliver twice what its former l
   await insertBatch(db, [{}, {}])
   // The dump: as everything stood here, with one part delivered and one batch unclaimed.
   await db.execute('create schema dump')
-  const tables = ['export_parts', 'batches', 'part_usage', 'export_objects', 'deliveries']
+  const tables = ['export_parts', 'batches', 'part_usage', 'export_objects', 'export_manifests', 'deliveries']
   for (const table of tables) await db.execute(`create table dump.${table} as select * from ${table}`)
   await first.exporter.run()
   await insertBatch(db, [{}, {}, {}])
@@ -67,7 +67,15 @@ t.test('a database restored from a dump does not deliver twice what its former l
 
   // The restore: the third batch is lost, its id will be given again.
   await db.execute('delete from events_log where batch_id = 3')
-  for (const table of ['deliveries', 'export_objects', 'part_usage', 'batch_sites', 'batches', 'export_parts'])
+  for (const table of [
+    'deliveries',
+    'export_objects',
+    'export_manifests',
+    'part_usage',
+    'batch_sites',
+    'batches',
+    'export_parts',
+  ])
     if (table !== 'batch_sites') await db.execute(`delete from ${table}`)
   for (const table of tables)
     await db.execute(`insert into ${table} overriding system value select * from dump.${table}`)

@@ -1,5 +1,5 @@
 import { createHash, createHmac, createSecretKey } from 'node:crypto'
-import type { Secret } from '../secret.ts'
+import type { Secret } from './secret.ts'
 
 /** HMAC-SHA-256 under the client's HASH_KEY: the same on all its nodes, worthless to anybody else. */
 export type KeyedHash = {

@@ -3,22 +3,35 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { childEnvironment } from '../config.ts'
 import { AppError } from '../errors.ts'
-import type { EncodeAnswer, EncodedFile, EncodeJob } from './encoder-child.ts'
 
-export type Encoder = {
-  /** Encodes one staged file into its formats. Throws `export_encode_failed`; the next call starts a fresh process. */
-  encode(job: EncodeJob): Promise<EncodedFile[]>
+export type DuckDbJob = {
+  /** For people, where it fails. */
+  what: string
+  tempFolder: string
+  memoryMb: number
+  threads: number
+  /** Statements that write a file each and answer with its number of rows. */
+  writes: { file: string; sql: string }[]
+  /** Statements whose first column is wanted, as text. */
+  reads: string[]
+}
+export type Written = { rows: number; bytes: number; sha256: string }
+export type DuckDbAnswer = { written: Written[]; read: string[][] } | { error: string }
+
+export type DuckDb = {
+  /** Runs one job after the other. Throws `export_encode_failed`; the next call starts a fresh process. */
+  run(job: DuckDbJob): Promise<{ written: Written[]; read: string[][] }>
   close(): void
 }
 
-const encodeMsMax = 30 * 60_000
-/** What of the encoder's complaints goes into an error, in characters. */
+const jobMsMax = 30 * 60_000
+/** What of the process's complaints goes into an error, in characters. */
 const lastWordsMax = 2_000
 /** The child is this file's neighbour, as source or as built. */
-const childFile = fileURLToPath(new URL(`./encoder-child${path.extname(import.meta.url)}`, import.meta.url))
+const childFile = fileURLToPath(new URL(`./duckdb-child${path.extname(import.meta.url)}`, import.meta.url))
 
-/** Starts the encoder's process at the first job and ends it with `close`, so that its memory is there only in a run. */
-export const createEncoder = (): Encoder => {
+/** Starts DuckDB's process at the first job and ends it with `close`, so that its memory is there only while it works. */
+export const createDuckDb = (): DuckDb => {
   let child: ChildProcess | undefined
   let lastWords = ''
 
@@ -40,24 +53,24 @@ export const createEncoder = (): Encoder => {
   }
 
   return {
-    encode: (job) =>
+    run: (job) =>
       new Promise((resolve, reject) => {
         const running = child ?? start()
-        const fail = (what: string) => {
+        const fail = (why: string) => {
           settle()
           running.kill('SIGKILL')
           if (child === running) child = undefined
-          reject(new AppError('export_encode_failed', `Encoding ${path.basename(job.input)} failed: ${what}`))
+          reject(new AppError('export_encode_failed', `${job.what} failed: ${why}`))
         }
         const onExit = (code: number | null, signal: string | null) =>
-          fail(`the encoder ended (${code ?? signal}). ${lastWords.trim()}`)
+          fail(`DuckDB's process ended (${code ?? signal}). ${lastWords.trim()}`)
         const onError = (error: Error) => fail(error.message)
-        const onMessage = (answer: EncodeAnswer) => {
+        const onMessage = (answer: DuckDbAnswer) => {
           if ('error' in answer) return fail(answer.error)
           settle()
-          resolve(answer.files)
+          resolve(answer)
         }
-        const timer = setTimeout(() => fail(`no answer within ${encodeMsMax} ms`), encodeMsMax)
+        const timer = setTimeout(() => fail(`no answer within ${jobMsMax} ms`), jobMsMax)
         const settle = () => {
           clearTimeout(timer)
           running.off('exit', onExit).off('error', onError).off('message', onMessage)
