@@ -32,6 +32,8 @@ create table sessions (
   engaged_ms   bigint not null,
   orders       int not null,
   revenue_micros bigint not null,
+  -- how far it came: 0 nothing, 1 product, 2 cart, 3 checkout, 4 order
+  stage        smallint not null,
   channel      text not null,
   source       text,
   campaign     text,

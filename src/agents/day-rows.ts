@@ -2,6 +2,7 @@ import type { Db, Queryable, Tx } from '../db.ts'
 import type { MadeDay } from './day-report.ts'
 import { addDays, type Calendar, type Day } from './days.ts'
 import { definitionOf, type FunnelFile } from './funnel-file.ts'
+import { insightsOf } from './insights.ts'
 import { writeReport } from './report-rows.ts'
 
 export type SiteDayRef = { siteId: string; day: Day }
@@ -56,6 +57,13 @@ export const writeDay = (db: Db, { siteId, day }: SiteDayRef, made: MadeDay, run
   db.transaction(async (tx) => {
     const isNew = await writeReport(tx, { kind: 'day', siteId, key: day, day }, made.report, runId)
     await writeFunnelDays(tx, { siteId, day }, made)
+    const insights = insightsOf(made.report)
+    for (const insight of insights)
+      await writeReport(tx, { kind: 'insight', siteId, key: insight.id, day }, insight, runId)
+    await tx.execute(
+      `delete from reports where kind = 'insight' and site_id = $1::text and day = $2::date and key <> all($3::text[])`,
+      [siteId, day, insights.map(({ id }) => id)],
+    )
     await tx.execute(
       'update site_days set is_stale = false, totals = $3::json where site_id = $1::text and day = $2::date',
       [siteId, day, JSON.stringify(made.totals)],

@@ -11,11 +11,14 @@ const defaultsFile = fileURLToPath(new URL('../../appliance/defaults/funnels.yam
 
 const id = z.string().regex(/^[a-z0-9][a-z0-9_]{0,39}$/, 'must be 1 to 40 of a-z, 0-9 and _')
 /** Names are shown as they are, also to a model: words of the operator, without anything that a document would obey. */
-export const shownName = z
-  .string()
-  .min(1)
-  .max(60)
-  .regex(/^[\p{L}\p{N} .,:'()/&%+-]+$/u, "may hold letters, digits, spaces and .,:'()/&%+- only")
+const shownText = (charsMax: number) =>
+  z
+    .string()
+    .min(1)
+    .max(charsMax)
+    .regex(/^[\p{L}\p{N} .,:'()/&%+-]+$/u, "may hold letters, digits, spaces and .,:'()/&%+- only")
+export const shownName = shownText(60)
+export const shownSentence = shownText(200)
 const eventType = z.string().min(1).max(200)
 const pathPattern = z.string().startsWith('/').max(300)
 

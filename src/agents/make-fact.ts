@@ -34,6 +34,8 @@ export const createFacts = (options: {
   toMs: number
   query: string
   currency?: string | undefined
+  /** All of them are about one person. */
+  isPersonal?: true
 }): FactMaker => {
   const window = { from: isoOf(options.fromMs), to: isoOf(options.toMs) }
   const hashes = new Map<string, string>()
@@ -60,7 +62,7 @@ export const createFacts = (options: {
       ...(given.interval && { interval: rounded(given.interval) }),
       ...(given.compare && value !== null && { compare: comparison(value, given.compare) }),
       ...(given.notEnoughHistory !== undefined && { notEnoughHistory: given.notEnoughHistory }),
-      ...(given.isPersonal && { isPersonal: true }),
+      ...((given.isPersonal || options.isPersonal) && { isPersonal: true as const }),
       ...(given.currency !== undefined && { currency: given.currency }),
     }
   }

@@ -106,6 +106,7 @@ const phases = {
   reading: { label: 'Reading', unit: 'events' },
   days: { label: 'Days', unit: 'days' },
   alerts: { label: 'Alerts', unit: 'steps' },
+  weeks: { label: 'Weeks', unit: 'sites' },
 } as const
 
 const progressPrinter = (io: NotesIo) => {

@@ -70,3 +70,14 @@ export const selectLastStart = async (db: Queryable, kind: RunKind): Promise<num
   )
   return row?.started ?? null
 }
+
+/** The last nightly run went well, and nothing was read or reported since. */
+export const isNightDone = async (db: Queryable): Promise<boolean> => {
+  const [row] = await db.query<{ done: boolean }>(
+    `with night as (select max(run_id) as run_id from agent_runs where kind = 'nightly' and ended_at is not null and error is null)
+     select run_id is not null
+            and not exists (select from agent_runs r where r.run_id > night.run_id and (r.events > 0 or r.reports > 0)) as done
+     from night`,
+  )
+  return row?.done === true
+}

@@ -6,10 +6,14 @@ import { judgeDays } from './alerts.ts'
 import { makeDay } from './day-report.ts'
 import { markStaleDays, selectCurrencies, selectStaleDays, writeDay } from './day-rows.ts'
 import { type Calendar, createCalendar, type Day, dayMs } from './days.ts'
+import { forgetOld } from './forget-old.ts'
+import { forgetPersons } from './forget-person.ts'
 import { type FunnelFile, typesOfFunnels } from './funnel-file.ts'
 import { withAgentsLock } from './lock.ts'
+import { makeWeeks } from './make-weeks.ts'
 import { countUnread, createReader } from './read-batches.ts'
-import { advanceRun, insertRun, type RunKind, selectAsOf, updateRun } from './run-rows.ts'
+import { advanceRun, insertRun, isNightDone, type RunKind, selectAsOf, updateRun } from './run-rows.ts'
+import type { Segment } from './segment-file.ts'
 
 export type EngineDeps = {
   db: Db
@@ -22,11 +26,14 @@ export type EngineDeps = {
   nodeId: string
   /** Read anew for each run: the operator may change them meanwhile. */
   funnels: () => FunnelFile
+  segments: () => Segment[]
+  /** Customers that get a profile. */
+  customersMax: number
   /** Between two steps, so that collecting never waits for reading. */
   pauseMs: number
   stepEvents?: number
 }
-export type RunProgress = { phase: 'reading' | 'days' | 'alerts'; done: number; total: number }
+export type RunProgress = { phase: 'reading' | 'days' | 'alerts' | 'weeks'; done: number; total: number }
 export type RunOptions = { kind: RunKind; signal?: AbortSignal; onProgress?: (progress: RunProgress) => void }
 export type RunReport = {
   runId: number | null
@@ -76,9 +83,11 @@ const runOnce = async (deps: EngineDeps, calendar: Calendar, options: Working): 
   const begin = async (): Promise<number> => (report.runId ??= await insertRun(db, options.kind, clock.now()))
   try {
     asOfMs = await readAll(deps, calendar, file, options, { report, begin, asOfMs })
+    if (!options.signal.aborted) await forgetPersons(deps)
     if (asOfMs !== null && options.kind !== 'read') {
       report.asOf = new Date(asOfMs).toISOString()
       await makeDays(deps, calendar, file, options, { report, begin, asOfMs })
+      if (options.kind === 'nightly') await makeNight(deps, calendar, file, options, { report, begin, asOfMs })
     }
     await end(null)
   } catch (error) {
@@ -148,4 +157,22 @@ const makeDays = async (
   report.judgedDays = judged.days
   report.alertsOpened = judged.opened
   onProgress?.({ phase: 'alerts', done: 1, total: 1 })
+}
+
+/** What looks at weeks, unless it was done with the same data. */
+const makeNight = async (
+  deps: EngineDeps,
+  calendar: Calendar,
+  file: FunnelFile,
+  { signal, onProgress }: Working,
+  { report, begin, asOfMs }: State & { asOfMs: number },
+): Promise<void> => {
+  const { db, clock, pauseMs, customersMax, keepDays } = deps
+  if (signal.aborted || (report.runId === null && (await isNightDone(db)))) return
+  report.reports += await makeWeeks({
+    ...{ db, clock, calendar, file, customersMax, asOfMs, pauseMs, signal, runId: await begin() },
+    ...{ segments: deps.segments(), currencies: await selectCurrencies(db) },
+    onProgress: (done, total) => onProgress?.({ phase: 'weeks', done, total }),
+  })
+  await forgetOld({ db, clock, calendar, keepDays, pauseMs, signal }, asOfMs)
 }

@@ -3,7 +3,7 @@ import type { Channel } from './channel.ts'
 import { copyRows } from './copy-rows.ts'
 import { isoOf } from './days.ts'
 import type { DeviceKind } from './device.ts'
-import { type Act, ordersOf, type PageSeqs, pathAt, type Session } from './session.ts'
+import { type Act, ordersOf, type PageSeqs, pathAt, type Session, stageOf } from './session.ts'
 
 type Row = {
   session_id: number
@@ -107,6 +107,7 @@ const columns = [
     'engaged_ms',
     'orders',
     'revenue_micros',
+    'stage',
     'channel',
     'source',
     'campaign',
@@ -144,7 +145,15 @@ export const writeSessions = async (
     return [
       ...[session.id, session.siteId, session.visitorKey, strangerKey(session.siteId, session.visitorKey)],
       ...[isoOf(session.startMs), isoOf(session.endMs), session.userId, session.events, session.pageviews],
-      ...[session.engagedMs, orders.length, revenue, session.channel, session.source, session.campaign],
+      ...[
+        session.engagedMs,
+        orders.length,
+        revenue,
+        stageOf(session.acts),
+        session.channel,
+        session.source,
+        session.campaign,
+      ],
       ...[session.landedMs === null ? null : isoOf(session.landedMs), session.device, session.browser, session.os],
       ...[session.language, pathAt(session.acts, 'first'), pathAt(session.acts, 'last'), session.isBot],
       ...[writeTrail(session.acts, session.startMs), writePages(session.pages)],

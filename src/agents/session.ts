@@ -113,4 +113,10 @@ export const pathAt = (acts: readonly Act[], end: 'first' | 'last'): string | nu
   (end === 'first' ? acts.find(({ type }) => type === 'pageview') : acts.findLast(({ type }) => type === 'pageview'))
     ?.text ?? null
 
+/** How far a shop's visit comes, by its events: the names are in the order of the numbers. */
+export const stages = ['none', 'product', 'cart', 'checkout', 'order'] as const
+const stageOfType: Record<string, number> = { product_view: 1, add_to_cart: 2, begin_checkout: 3, purchase: 4 }
+export const stageOf = (acts: readonly Act[]): number =>
+  acts.reduce((furthest, { type }) => Math.max(furthest, stageOfType[type] ?? 0), 0)
+
 export const ordersOf = (acts: readonly Act[]): Act[] => acts.filter(({ type }) => type === 'purchase')

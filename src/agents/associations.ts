@@ -1,0 +1,81 @@
+import type { Funnel } from './funnel-file.ts'
+import type { FactMaker } from './make-fact.ts'
+import { compare } from './paths.ts'
+import type { Association } from './report.ts'
+import { benjaminiHochberg } from './statistics/benjamini-hochberg.ts'
+import { associationP, oddsRatio, type Table } from './statistics/odds-ratio.ts'
+import type { Visit } from './visits.ts'
+
+/** Seen by fewer people than this, or than this share of them, a trait says nothing. */
+const peopleMin = 25
+const shareMin = 0.02
+/** One outcome is so much rarer than the other that the odds stand on few people. */
+const skewMax = 10
+const qMax = 0.05
+const shownMax = 8
+
+const troubles = new Set(['js_error', 'form_error', 'rage_click'])
+
+/** What is true of a visit and may go with its outcome: closed words. */
+const traitsOf = (visit: Visit): string[] => [
+  `device=${visit.device}`,
+  `channel=${visit.channel}`,
+  `visitor_kind=${visit.isNew ? 'new' : 'returning'}`,
+  ...new Set(visit.acts.flatMap(({ type }) => (troubles.has(type) ? [type] : []))),
+]
+
+/** Counts which traits go with going on from a step: odds ratios with a prior of one, tested and adjusted over all. */
+export const createAssociations = (funnel: Funnel) => {
+  const reached = funnel.steps.map(() => ({ yes: 0, no: 0 }))
+  const counts = new Map<string, { step: number; trait: string; yes: number; no: number }>()
+  return {
+    add(visit: Visit, stepsDone: number): void {
+      const traits = traitsOf(visit)
+      for (let step = 0; step < Math.min(stepsDone, funnel.steps.length - 1); step++) {
+        const outcome = stepsDone > step + 1 ? 'yes' : 'no'
+        const all = reached[step]
+        if (all) all[outcome]++
+        for (const trait of traits) {
+          const key = `${step} ${trait}`
+          const one = counts.get(key) ?? { step, trait, yes: 0, no: 0 }
+          counts.set(key, one)
+          one[outcome]++
+        }
+      }
+    },
+    report(facts: FactMaker): Association[] {
+      const tested = [...counts.values()].flatMap(({ step, trait, yes, no }) => {
+        const all = reached[step] ?? { yes: 0, no: 0 }
+        const people = all.yes + all.no
+        const table: Table = { withTrait: { yes, no }, without: { yes: all.yes - yes, no: all.no - no } }
+        const least = Math.max(peopleMin, shareMin * people)
+        if (yes + no < least || people - yes - no < least) return []
+        const isSkewed = Math.max(all.yes, all.no) > skewMax * Math.min(all.yes, all.no)
+        return [{ step, trait, people, table, isSkewed, p: associationP(table) }]
+      })
+      const adjusted = benjaminiHochberg(tested.map(({ p }) => p))
+      return tested
+        .map((one, index) => ({ ...one, q: adjusted[index] ?? 1, odds: oddsRatio(one.table) }))
+        .filter(({ q }) => q <= qMax)
+        .sort(
+          (a, b) =>
+            Math.abs(Math.log(b.odds)) - Math.abs(Math.log(a.odds)) || compare(a.trait, b.trait) || a.step - b.step,
+        )
+        .slice(0, shownMax)
+        .map(({ step, trait, people, isSkewed, q, odds }) => {
+          const name = funnel.steps[step]?.name ?? ''
+          const dims = { funnel: funnel.id, step: name, order: String(step + 1), bucket: trait }
+          return {
+            ...{ step: name, trait, isSkewed },
+            oddsRatio: facts.fact('odds_ratio', odds, { unit: 'ratio', n: people, dims, method: 'odds_ratio_prior_1' }),
+            qValue: facts.fact('odds_ratio_q_value', q, {
+              unit: 'score',
+              n: people,
+              dims,
+              method: 'benjamini_hochberg',
+            }),
+          }
+        })
+    },
+  }
+}
