@@ -3,7 +3,7 @@ import { createWriteStream } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { PassThrough, type Readable } from 'node:stream'
+import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -22,10 +22,13 @@ const quote = 34
 export const countRows = async (stream: Readable, format: ExportFormat): Promise<Counted> => {
   const hash = createHash('sha256')
   let bytes = 0
-  const tap = new PassThrough()
-  tap.on('data', (chunk: Buffer) => {
-    hash.update(chunk)
-    bytes += chunk.length
+  // Not by a listener: nothing may flow before the reader is there.
+  const tap = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk)
+      bytes += chunk.length
+      done(null, chunk)
+    },
   })
   const counting = format === 'parquet' ? countParquet(tap) : countText(tap, format)
   const outcome = counting.then(
