@@ -18,6 +18,7 @@ if [ $# = 0 ]; then
   set -- test/migrate.test.ts test/db.test.ts test/main-job.test.ts test/crash.test.ts test/timescale/*.test.ts \
     test/collect/{collect,commit,spool,deliver-rejects}.test.ts test/demo/insert.test.ts \
     test/export/{claims,heads,retention,round-trip,announce}.test.ts \
+    test/appliance/backup.test.ts \
     test/billing/{domains,nodes,property,reconcile,statements}.test.ts
 fi
 env "$answer" node test/run.js "$@"
