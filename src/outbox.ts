@@ -71,6 +71,8 @@ const renderBody = (eventId: string, event: OutboxEvent): string => {
       time,
       timestamp: time,
       datacontenttype: 'application/json',
+      // A sentence for people where there is one: chat services such as Slack show what stands under this name.
+      ...(typeof data.text === 'string' && { text: data.text }),
       data,
     })
   const body = render(event.data)

@@ -17,6 +17,18 @@ export const cronOf = (schedule: string): string | undefined => {
   throw new Error('must be hourly, daily, every N minutes (N divides 60), a cron expression, or off')
 }
 
+/** How long it is from one run to the next, in milliseconds; a day where it differs. Undefined for `off`. */
+export const scheduleIntervalMs = (schedule: string): number | undefined => {
+  const cron = cronOf(schedule)
+  if (cron === undefined) return undefined
+  const [minute = '', ...rest] = cron.split(' ')
+  const isEveryHour = rest.every((field) => field === '*')
+  if (isEveryHour && minute === '*') return 60_000
+  const step = Number(/^\*\/(\d+)$/.exec(minute)?.[1])
+  if (isEveryHour && step > 0) return step * 60_000
+  return isEveryHour && /^\d+$/.test(minute) ? 3_600_000 : 86_400_000
+}
+
 export type Schedule = { next(): Date | undefined; stop(): void }
 
 /** Runs `work` on the schedule; a run that is still under way at the next time is joined, not doubled. */

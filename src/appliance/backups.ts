@@ -28,6 +28,12 @@ export const listBackups = async (backup: Destination, node: string): Promise<Fo
   return [...found].map(([name, isWhole]) => ({ name, isWhole })).sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
+/** When the latest whole backup of a node was made; undefined when there is none. */
+export const latestBackupMs = async (backup: Destination, node: string): Promise<number | undefined> => {
+  const latest = (await listBackups(backup, node)).filter((one) => one.isWhole).at(-1)
+  return latest && Date.parse(latest.name.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'))
+}
+
 /** The manifest of a backup by its name, or of the `latest`. Throws `not_found`, `backup_failed`. */
 export const readBackup = async (
   backup: Destination,

@@ -47,7 +47,7 @@ export const serve = async (...roles: ServerRole[]): Promise<number> => {
     // Both at once: nobody comes in while a run ends, and the requests that wait for the run are answered.
     closers.unshift(() => Promise.all([front.close(app), ...services.map((one) => one.finishRequests())]))
     for (const one of [front, ...services]) one.routes(app)
-    if (!roles.includes('collect')) workerHealthRoutes({ db: buffer.db, clock })(app)
+    if (!roles.includes('collect')) workerHealthRoutes({ db: buffer.db, clock, adminToken: deps.adminToken })(app)
     for (const one of services) await one.prepare()
     const address = await front.listen(app, buffer.url)
     const serverFile = claimServerFile(dataDir, address, roles)

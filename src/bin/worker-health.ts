@@ -1,13 +1,16 @@
 import type { Clock } from '../clock.ts'
 import type { Db } from '../db.ts'
 import type { App } from '../http.ts'
+import { processMetricsRoutes } from '../process-metrics.ts'
+import type { Secret } from '../secret.ts'
 
 const answerMsMax = 3_000
 
-/** `GET /health` of a worker, which is of no use without its database: 503 while that does not answer. */
+/** `GET /metrics` of a worker, and `GET /health` of one, which is of no use without its database: 503 while that does not answer. */
 export const workerHealthRoutes =
-  ({ db, clock }: { db: Db; clock: Clock }) =>
+  ({ db, clock, adminToken }: { db: Db; clock: Clock; adminToken: Secret }) =>
   (app: App): void => {
+    processMetricsRoutes(adminToken)(app)
     app.get('/health', async (_request, reply) => {
       const answered = db.query('select 1').then(
         () => true,

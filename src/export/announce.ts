@@ -56,6 +56,10 @@ export const announceFailed = async (
     // Once for each delivery and class: retries of the same failure are no news.
     key: `${keyOf(who, destination, part)}/${delivery.deliveryId}/${fault}`,
     occurredMs: atMs,
-    data: { ...about(who, destination, part), fault, reason: message.slice(0, 500) },
+    data: {
+      ...about(who, destination, part),
+      ...{ fault, reason: message.slice(0, 500) },
+      text: `${who.clientId}/${who.nodeId}: part ${part.seq} could not be delivered to the ${destination.name} destination (${fault}): ${message.slice(0, 300)}`,
+    },
   })
 }

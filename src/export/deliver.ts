@@ -9,6 +9,7 @@ import { classifyFault, type Destination, type Fault, type LocalFile } from '../
 import { announceDelivered, announceFailed } from './announce.ts'
 import { type Delivery, markFailed, markVerified, selectDeliveries } from './deliveries.ts'
 import { type EncodeContext, ensureStaged } from './encode-part.ts'
+import { exportMetrics } from './metrics.ts'
 import type { Part, PartObject } from './parts.ts'
 import { partFolder, stagedFile } from './staging.ts'
 
@@ -44,6 +45,7 @@ export const deliverPart = async (
       // A revision takes the place of what was delivered, and only under the keys of that.
       const isRewrite = part.revision > 0 && delivery.objectId !== null
       const evidence = await (isRewrite ? destination.replace(key, file) : destination.create(key, file))
+      exportMetrics.attempted(destination.name, 'verified', file.bytes)
       await context.db.transaction(async (tx) => {
         const marked = await markVerified(tx, delivery.deliveryId, destination.identity, evidence)
         if (marked !== 1) throw new AppError('internal', `Delivery ${delivery.deliveryId} is gone from the database.`)
@@ -78,6 +80,7 @@ const recordFailure = async (
   error: unknown,
 ): Promise<Fault> => {
   const fault = classifyFault(error)
+  exportMetrics.attempted(destination.name, fault, 0)
   const atMs = context.clock.now()
   const message = messageOf(error)
   const nextMs = nextAttempt(atMs, fault, delivery.attempts)

@@ -15,6 +15,7 @@ import { applyErasures, finishErasures } from './erase.ts'
 import { createGate } from './gate.ts'
 import { checkHeads } from './heads.ts'
 import { withExporterLock } from './lock.ts'
+import { exportMetrics } from './metrics.ts'
 import { selectBacklog, selectNextUndelivered, selectUnencoded } from './parts.ts'
 import { dropStaged, stagedParts } from './staging.ts'
 
@@ -125,6 +126,7 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
               events += part.events
               progress.rows += part.events
               progress.parts++
+              exportMetrics.encoded(part.events - part.erased)
               report()
               encoded.open()
             }

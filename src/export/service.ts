@@ -14,6 +14,7 @@ import { selectWaiting } from './deliveries.ts'
 import { hasErasures } from './erase.ts'
 import { createExporter, type Exporter } from './exporter.ts'
 import { withExporterLock } from './lock.ts'
+import { watchStatus } from './metrics.ts'
 import { releaseBuffer } from './retention.ts'
 import { exportRoutes } from './routes.ts'
 
@@ -58,6 +59,7 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
       encodeThreads: config.ENCODE_THREADS,
     },
   })
+  watchStatus({ db, destinations, now: clock.now })
   const ended = new AbortController()
   let schedule: ReturnType<typeof startSchedule> | undefined
   let retries: Promise<void> = Promise.resolve()
