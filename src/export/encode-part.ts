@@ -1,13 +1,12 @@
 import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
-import type { Db, Queryable, Session } from '../db.ts'
+import type { Queryable, Session } from '../db.ts'
 import { AppError, messageOf } from '../errors.ts'
-import type { Destination } from '../storage/destination.ts'
-import type { DuckDb } from '../storage/duckdb.ts'
 import { manifestKey, objectKey } from '../storage/keys.ts'
 import { type Manifest, microsecondText, renderManifest } from '../storage/manifest.ts'
 import { producerVersion } from '../types.ts'
 import { copyOut, type StagedHour, selectOccurred } from './copy-out.ts'
+import type { EncodeContext } from './encode-context.ts'
 import { encodeStatement } from './encode-sql.ts'
 import {
   insertEncoded,
@@ -20,19 +19,6 @@ import {
 } from './parts.ts'
 import { fetchStaged } from './remake.ts'
 import { isStaged, partFolder, stagedFile } from './staging.ts'
-
-export type EncodeContext = {
-  db: Db
-  duckDb: DuckDb
-  clientId: string
-  nodeId: string
-  stagingFolder: string
-  destinations: readonly Destination[]
-  memoryMb: number
-  threads: number
-  /** Runs one piece of staging work at a time: DuckDB takes one job, and a part's folder has one writer. */
-  oneAtATime<T>(work: () => Promise<T>): Promise<T>
-}
 
 /**
  * Encodes a claimed part: copies its rows out, checks their number against the ledger before anything is encoded, writes

@@ -8,7 +8,7 @@ import { countPersonStatement, linkedVisitorsStatement } from '../storage/object
 import { type Person, personCondition, personParameters } from '../storage/person.ts'
 import { sha256OfText } from '../storage/sha256.ts'
 import { foldedSite } from '../types.ts'
-import type { EncodeContext } from './encode-part.ts'
+import type { EncodeContext } from './encode-context.ts'
 import { type Part, type PartObject, selectObjects, selectReleased, selectUnrevised } from './parts.ts'
 import { reviseFromBuffer, reviseFromFiles, stageObjects } from './revise.ts'
 import { stagedFile } from './staging.ts'

@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts'
 import { withoutPersonStatement } from '../storage/object-sql.ts'
 import type { Person } from '../storage/person.ts'
 import { digestOfFile } from '../storage/sha256.ts'
-import type { EncodeContext } from './encode-part.ts'
+import type { EncodeContext } from './encode-context.ts'
 import { type Part, type PartObject, selectVerifiedIn } from './parts.ts'
 import { fetchObject, isStaged, stagedFile } from './staging.ts'
 

@@ -1,0 +1,17 @@
+import type { Db } from '../db.ts'
+import type { Destination } from '../storage/destination.ts'
+import type { DuckDb } from '../storage/duckdb.ts'
+
+/** What the steps of a run share that make, remake and revise files. */
+export type EncodeContext = {
+  db: Db
+  duckDb: DuckDb
+  clientId: string
+  nodeId: string
+  stagingFolder: string
+  destinations: readonly Destination[]
+  memoryMb: number
+  threads: number
+  /** Runs one piece of staging work at a time: DuckDB takes one job, and a part's folder has one writer. */
+  oneAtATime<T>(work: () => Promise<T>): Promise<T>
+}
