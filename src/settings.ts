@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { cronOf } from './schedule.ts'
 import { type Secret, secret } from './secret.ts'
+import { uploadChecksums } from './storage/checksum.ts'
 import { exportFormats } from './types.ts'
 
 /**
@@ -177,7 +178,6 @@ const machine = define('Backups of the machine')
 const billing = define('Billing and alerts')
 const agents = define(notesGroup)
 
-const checksums = ['sha256', 'md5', 'none'] as const
 const sseModes = ['AES256', 'aws:kms'] as const
 
 const bucketOf = (whose: string, defaultPrefix: string) => {
@@ -192,8 +192,8 @@ const bucketOf = (whose: string, defaultPrefix: string) => {
     SECRET_KEY: defineSecret(group)('Secret access key.'),
     CHECKSUM: one(
       'sha256',
-      oneOf(checksums),
-      'Checksum that goes with an upload: sha256, md5, or none for a service that takes neither. A service that does not keep a SHA-256 is read back.',
+      oneOf(uploadChecksums),
+      'Checksum that goes with an upload: sha256, crc64nvme, crc32, md5, or none for a service that takes none of them. A service that keeps neither SHA-256 nor CRC is read back.',
     ),
     SSE: one(undefined, oneOf(sseModes), 'Server-side encryption: AES256 or aws:kms.'),
     SSE_KMS_KEY_ID: one(undefined, text, 'Key for aws:kms.'),

@@ -3,6 +3,7 @@ import { Encrypter } from 'age-encryption'
 import { z } from 'zod'
 import { cronOf } from '../schedule.ts'
 import { endpoint as checkEndpoint, type SettingName, settings } from '../settings.ts'
+import { uploadChecksums } from '../storage/checksum.ts'
 import { exportFormats } from '../types.ts'
 
 /**
@@ -84,11 +85,7 @@ const bucket = z.strictObject({
     'given: the access key and the secret key are among the secrets. later: the client has still to give them; files wait, nothing is lost.',
     'given',
   ),
-  checksum: key(
-    z.enum(['sha256', 'md5', 'none']).default('sha256'),
-    'Checksum that the service takes with an upload.',
-    'sha256',
-  ),
+  checksum: key(z.enum(uploadChecksums).default('sha256'), 'Checksum that the service takes with an upload.', 'sha256'),
   sse: key(z.enum(['AES256', 'aws:kms']).optional(), 'Server-side encryption.', 'AES256'),
   sse_kms_key_id: key(z.string().refine(plain).optional(), 'Key for aws:kms.', 'alias/events'),
   force_path_style: key(z.boolean().optional(), 'Address the bucket by path. Default: true with an endpoint.', true),

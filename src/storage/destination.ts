@@ -6,7 +6,11 @@ import type { DestinationName } from '../types.ts'
 export type LocalFile = { path: string; bytes: number; sha256: string }
 
 /** What was read back from the destination, and how: the proof of a delivery. */
-export type Evidence = { method: 'sha256' | 'composite-sha256' | 'read-back'; bytes: number; sha256: string }
+export type Evidence = {
+  method: 'sha256' | 'composite-sha256' | 'crc64nvme' | 'crc32' | 'read-back'
+  bytes: number
+  sha256: string
+}
 
 export type Listed = { key: string; bytes: number }
 export type Stat = { bytes: number; sha256: string | undefined }

@@ -5,6 +5,7 @@ import {
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
+  type HeadObjectCommandOutput,
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
@@ -14,10 +15,11 @@ import {
 import { AppError, isAppError } from '../errors.ts'
 import type { Secret } from '../secret.ts'
 import type { DestinationName } from '../types.ts'
+import { type Crc, crcField, crcOfFile, isCrc, md5OfFile, type UploadChecksum } from './checksum.ts'
 import type { Destination, Evidence, LocalFile } from './destination.ts'
-import { type UploadChecksum, uploadMultipart } from './multipart.ts'
+import { uploadMultipart } from './multipart.ts'
 import { s3Error, statusOf } from './s3-error.ts'
-import { digestOf, md5OfFile } from './sha256.ts'
+import { digestOf } from './sha256.ts'
 
 export type S3Options = {
   bucket: string
@@ -48,7 +50,8 @@ const sweepPagesMax = 100
 
 /**
  * An S3 bucket, or a compatible one, as a destination. Retries are the delivery's (its ledger counts them), so the SDK's
- * are off. Evidence is the server's SHA-256 of what it stores; where it gives none, the object is read back and hashed.
+ * are off. Evidence is the SHA-256 or the CRC that the server keeps of what it stores; where it gives none, the object is read
+ * back and hashed.
  * An ETag is no checksum.
  */
 export const createS3Destination = (name: DestinationName, options: S3Options): Destination => {
@@ -79,14 +82,18 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
   }
 
   /** As the server says it: base64, with `-N` where it was sent in N parts. */
-  const head = async (key: string): Promise<{ bytes: number; sha256: string | undefined } | undefined> => {
+  const head = async (
+    key: string,
+  ): Promise<
+    { bytes: number; sha256: string | undefined; crc: { kind: Crc; value: string } | undefined } | undefined
+  > => {
     try {
       const found = await s3.send(
         new HeadObjectCommand({ Bucket: bucket, Key: absolute(key), ChecksumMode: 'ENABLED' }),
       )
       if (found.ContentLength === undefined)
         throw new AppError('destination_failed', `${place}/${key} was answered without its size.`)
-      return { bytes: found.ContentLength, sha256: found.ChecksumSHA256 }
+      return { bytes: found.ContentLength, sha256: found.ChecksumSHA256, crc: crcIn(found) }
     } catch (error) {
       if (statusOf(error) === 404) return undefined
       throw error
@@ -116,6 +123,11 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
     }
     if (composite !== undefined && found.sha256 === composite)
       return { method: 'composite-sha256', bytes: found.bytes, sha256: file.sha256 }
+    if (found.crc) {
+      const { kind, value } = found.crc
+      if (value !== (await crcOfFile(kind, file.path))) throw wrong(`another ${kind}`)
+      return { method: kind, bytes: found.bytes, sha256: file.sha256 }
+    }
     const body = await read(key)
     if (!body) return undefined
     const digest = await digestOf(body)
@@ -133,6 +145,7 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
         ContentType: contentType(key),
         ...(checksum === 'sha256' && { ChecksumSHA256: Buffer.from(file.sha256, 'hex').toString('base64') }),
         ...(checksum === 'md5' && { ContentMD5: await md5OfFile(file.path) }),
+        ...(isCrc(checksum) && { [crcField[checksum]]: await crcOfFile(checksum, file.path) }),
         ...(!overwrite && { IfNoneMatch: '*' }),
         ...encryption,
       }),
@@ -263,6 +276,15 @@ const markersAfter = (page: ListMultipartUploadsCommandOutput) =>
   page.IsTruncated && page.NextKeyMarker
     ? { KeyMarker: page.NextKeyMarker, ...(page.NextUploadIdMarker && { UploadIdMarker: page.NextUploadIdMarker }) }
     : undefined
+
+/** A CRC of the whole object, where the server keeps one: that of an upload in parts may be a CRC of CRCs. */
+const crcIn = (found: HeadObjectCommandOutput): { kind: Crc; value: string } | undefined => {
+  for (const kind of ['crc64nvme', 'crc32'] as const) {
+    const value = found[crcField[kind]]
+    if (value !== undefined && !value.includes('-') && found.ChecksumType !== 'COMPOSITE') return { kind, value }
+  }
+  return undefined
+}
 
 const contentType = (key: string): string => {
   if (key.endsWith('.parquet')) return 'application/vnd.apache.parquet'

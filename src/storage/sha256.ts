@@ -17,10 +17,3 @@ export const sha256OfText = (text: string): string => createHash('sha256').updat
 
 export const digestOfFile = (file: string): Promise<{ bytes: number; sha256: string }> =>
   digestOf(createReadStream(file, { highWaterMark: 1 << 18 }))
-
-/** MD5 of a file as S3's Content-MD5 wants it, base64: for services that check nothing better. */
-export const md5OfFile = async (file: string): Promise<string> => {
-  const hash = createHash('md5')
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 18 })) hash.update(chunk as Buffer)
-  return hash.digest('base64')
-}
