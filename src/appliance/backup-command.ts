@@ -37,7 +37,7 @@ export type ApplianceIo = Io & {
   log: (config: Config) => Log
   /** Resolves when the process is asked to stop. */
   stop: () => Promise<void>
-  /** Is told after each scheduled backup, so that the fleet sees how the machine is. */
+  /** Is told after each backup, so that the fleet sees how the machine is. */
   afterBackup?: (deps: OpenedAppliance) => Promise<void>
 }
 export type OpenedAppliance = { db: Db; url: string; config: Config; clock: Clock; backup: Destination }
@@ -82,6 +82,7 @@ export const backupCommand = async (args: string[], io: ApplianceIo): Promise<nu
     }
     const made = await makeBackup(opened)
     const removed = await prune(opened)
+    await io.afterBackup?.(opened)
     io.stdout.write(options.json ? `${JSON.stringify({ ...made, removed }, null, 2)}\n` : textOf(made, removed))
     return 0
   } finally {

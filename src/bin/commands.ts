@@ -51,6 +51,10 @@ export const commands: Record<string, Command> = {
     line: 'duckdb | athena | bigquery | …: the SQL that makes the files a table.',
     run: async (args) => (await import('./export.ts')).runWarehouse(args),
   },
+  doctor: {
+    line: 'Examine this machine: disk, clock, certificate, database, buckets, backups, ports.',
+    run: async (args) => (await import('./doctor.ts')).runDoctor(args),
+  },
   backup: {
     line: 'Back up this machine, encrypted, into the backup destination.',
     run: async (args) => (await import('./backup.ts')).runBackup(args),

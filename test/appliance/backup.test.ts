@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { generateX25519Identity } from 'age-encryption'
@@ -12,8 +12,8 @@ import { createFolderDestination } from '../../src/storage/folder-destination.ts
 import { bucketReader, bucketSettings } from '../support/buckets.ts'
 import { tempFolder } from '../support/exporter.ts'
 import { startTestS3, type TestS3 } from '../support/s3.ts'
-import { collectOutput, exitOf, runProgram } from '../support/server.ts'
 import { findServerWithPrograms } from './postgres-with-programs.ts'
+import { runCommand } from './run-command.ts'
 
 const server = await findServerWithPrograms()
 if (server) process.env.TEST_DATABASE_URL = server.url
@@ -22,15 +22,8 @@ const skip =
   server === undefined && 'no PostgreSQL with its client programs is on this machine (apt-get install postgresql)'
 t.comment(`on ${server?.kind}`)
 
-// As built where it is, because this file starts it some thirty times.
-const built = existsSync(path.join(import.meta.dirname, '../../dist/bin/drill.js'))
-
-/** Runs a command as its user does. */
-const run = async (args: string[], env: NodeJS.ProcessEnv): Promise<{ code: number | string; said: string }> => {
-  const child = runProgram(args, { ...env, PATH: `${server?.programs}:${process.env.PATH}` }, built)
-  const said = collectOutput(child)
-  return { code: await exitOf(child), said: said() }
-}
+const run = (args: string[], env: NodeJS.ProcessEnv) =>
+  runCommand(args, { ...env, PATH: `${server?.programs}:${process.env.PATH}` })
 
 const november = (day: number, hour = 10): string => `2026-11-${String(day).padStart(2, '0')}T${hour}:00:00.000000Z`
 

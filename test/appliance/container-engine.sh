@@ -29,9 +29,9 @@ install() {
   [ "$(id -u)" = 0 ] || skip 'containers need root here'
   grep -qs '^ID=debian$' /etc/os-release || skip 'this machine is not Debian'
   mkdir -p "$home"
-  if ! command -v podman >/dev/null || ! command -v runc >/dev/null || ! command -v debootstrap >/dev/null; then
+  if ! command -v podman >/dev/null || ! command -v runc >/dev/null || ! [ -e /usr/libexec/podman/catatonit ] || ! command -v debootstrap >/dev/null; then
     { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      podman runc netavark aardvark-dns iptables debootstrap ca-certificates >/dev/null; } >&2 ||
+      podman runc catatonit netavark aardvark-dns iptables debootstrap ca-certificates >/dev/null; } >&2 ||
       skip 'podman could not be installed'
   fi
   [ -x "$home/docker-compose" ] || install_compose || skip 'docker-compose could not be downloaded'
@@ -153,7 +153,7 @@ case "${1:-}" in
   build)
     shift
     # One layer: this storage copies every layer whole. The host's network, so that npm reaches its registry.
-    exec "${podman[@]}" build --layers=false --network host --ulimit nofile=4096:4096 --ulimit nproc=1024:1024 "$@"
+    exec "${podman[@]}" build --format docker --layers=false --network host --ulimit nofile=4096:4096 --ulimit nproc=1024:1024 "$@"
     ;;
   run)
     shift

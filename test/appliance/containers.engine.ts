@@ -173,7 +173,7 @@ t.teardown(() => {
     })
 })
 
-t.test('the images are built, and hold neither build tools nor an account with rights', async (t) => {
+const buildImages = (): void => {
   if (!isDocker) {
     const bases = [...readFileSync(path.join(root, 'appliance/Dockerfile'), 'utf8').matchAll(/^FROM (\S+)/gm)].map(
       ([, name = '']) => name,
@@ -182,10 +182,15 @@ t.test('the images are built, and hold neither build tools nor an account with r
   }
   buildImage('app', `docker.io/${release.images.app}`)
   buildImage('web', `docker.io/${release.images.web}`)
+}
+
+t.test('the images are built, and hold neither build tools nor an account with rights', async (t) => {
+  if (process.env.KEEP_IMAGES === undefined) buildImages()
   const inside = (command: string) =>
     engine(
       'run',
       '--rm',
+      ...(isDocker ? [] : ['--ulimit', 'nofile=4096:4096', '--ulimit', 'nproc=1024:1024']),
       '--network',
       'none',
       '--entrypoint',

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole appliance in containers: see containers.test.ts. Uses the engine that is there, else one of its own; says why
 # where there can be none.
-#   KEEP=1 leaves containers and images for a look.
+#   KEEP=1 leaves the containers for a look; KEEP_IMAGES=1 takes the images that an earlier run built.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 
