@@ -33,6 +33,19 @@ export const markStaleDays = async (
     `update site_days set is_stale = true where not is_stale and day < $1::date and totals ->> 'isComplete' = 'false'`,
     [today],
   )
+  // Events that left the buffer unread, on a full disk: their days are not judged.
+  await db.execute(
+    `insert into site_days (site_id, day)
+     select distinct site_id, (quarter at time zone $1::text)::date from unread_events on conflict do nothing`,
+    [calendar.timeZone],
+  )
+  await db.execute(
+    `update site_days s set is_stale = true
+     where not is_stale and totals ->> 'level' <> 'red' and exists (
+       select from unread_events u
+       where u.site_id = s.site_id and (u.quarter at time zone $1::text)::date = s.day and u.events > 0)`,
+    [calendar.timeZone],
+  )
   const definitions = file.funnels
     .filter(({ counts }) => counts === 'sessions')
     .map((one) => `${one.id} ${definitionOf(one)}`)

@@ -53,15 +53,16 @@ export const releaseBuffer = async (
 }
 
 /**
- * A part may be released: by the rule (every delivery verified, long enough ago), or because the disk is low and the
- * backup bucket of today has all of it. $1 is the end of the keeping time, $2 that bucket's identity, null while the
- * second way is closed.
+ * A part may be released: by the rule (every delivery verified, long enough ago, and the agents have read all of it), or
+ * because the disk is low and the backup bucket of today has all of it. $1 is the end of the keeping time, $2 that bucket's
+ * identity, null while the second way is closed.
  */
 const releasable = (part: string): string =>
   `(${part}.manifest is not null and ${part}.quarantined is null
     and ((not exists (select from deliveries d where d.part_id = ${part}.part_id and d.state <> 'verified')
           and (select max(verified_at) from deliveries d where d.part_id = ${part}.part_id)
-              <= to_timestamp($1::float8 / 1000))
+              <= to_timestamp($1::float8 / 1000)
+          and not exists (select from batches u where u.part_id = ${part}.part_id and u.agents_run_id is null))
          or ($2::text is not null
              and exists (select from deliveries d where d.part_id = ${part}.part_id and d.destination = 'backup')
              and not exists (select from deliveries d where d.part_id = ${part}.part_id and d.destination = 'backup'
@@ -94,8 +95,19 @@ const releasePart = async (tx: Tx, partId: number, until: number, policy: Retent
   return { parts: 1, events, chunks: 0, unverified: part.waiting ? 1 : 0 }
 }
 
-/** Ledger rows become their part's; a part all of whose rows are gone is marked released. */
+/**
+ * Ledger rows become their part's; a part all of whose rows are gone is marked released. What leaves unread, on a full
+ * disk, is written down for the agents: they cannot judge its days.
+ */
 const collapse = async (tx: Tx, which: string, values: unknown[]): Promise<number> => {
+  await tx.execute(
+    `insert into unread_events (site_id, quarter, events)
+     select s.site_id, s.quarter, sum(s.events) from batch_sites s
+     where s.events > 0 and s.batch_id in (select batch_id from batches where agents_run_id is null and ${which})
+     group by 1, 2
+     on conflict (site_id, quarter) do update set events = unread_events.events + excluded.events`,
+    values,
+  )
   await tx.execute(`delete from batches where ${which}`, values)
   return tx.execute(
     `update export_parts p set released_at = now()
@@ -161,9 +173,12 @@ export const selectHolder = async (
 ): Promise<{ oldest_stored_at: string | null; held_by: string | null }> => {
   const [row] = await db.query<{ oldest_stored_at: string | null; held_by: string | null }>(
     `select (select min(stored_at) from batches) as oldest_stored_at,
-            (select 'part ' || p.seq || ': ' || d.destination || ' ' || d.state || coalesce(' (' || d.error || ')', '')
-             from deliveries d join export_parts p using (part_id)
-             where d.state <> 'verified' and p.released_at is null order by part_id, delivery_id limit 1) as held_by`,
+            coalesce(
+              (select 'part ' || p.seq || ': ' || d.destination || ' ' || d.state || coalesce(' (' || d.error || ')', '')
+               from deliveries d join export_parts p using (part_id)
+               where d.state <> 'verified' and p.released_at is null order by part_id, delivery_id limit 1),
+              (select 'the agents have not read them: see evothesis notes status' from batches
+               where agents_run_id is null and stored_at < now() - interval '6 hours' limit 1)) as held_by`,
   )
   return row ?? { oldest_stored_at: null, held_by: null }
 }

@@ -8,7 +8,7 @@ import { type RetentionPolicy, releaseBuffer } from '../../src/export/retention.
 import { verifyDestination } from '../../src/export/verify.ts'
 import { silentLog } from '../../src/log.ts'
 import { createFolderDestination } from '../../src/storage/folder-destination.ts'
-import { insertBatch, insertBatchIn } from '../support/batches.ts'
+import { insertBatch, insertBatchIn, markRead } from '../support/batches.ts'
 import { bucketReader, bucketSettings } from '../support/buckets.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { readDelivered } from '../support/delivered.ts'
@@ -22,8 +22,13 @@ const older = hours(40)
 const newer = hours(20)
 
 const atOnce: RetentionPolicy = { keepMs: 0, diskIsLow: false, backupBucket: null }
-const release = (db: Db, policy: Partial<RetentionPolicy> = {}) =>
+const releaseUnread = (db: Db, policy: Partial<RetentionPolicy> = {}) =>
   releaseBuffer({ db, clock: systemClock, log: silentLog }, { ...atOnce, ...policy })
+/** Where the agents have read everything. */
+const release = async (db: Db, policy: Partial<RetentionPolicy> = {}) => {
+  await markRead(db)
+  return releaseUnread(db, policy)
+}
 const counts = async (db: Db): Promise<unknown> =>
   (
     await db.query(
@@ -72,6 +77,25 @@ t.test('rows of a part that one destination has not got are held', async (t) => 
   const later = { diskIsLow: true, backupBucket: 's3:https://s3.example.com/new-bucket/local' }
   t.match(await release(db, later), { parts: 0 }, 'nor is a bucket that was set after the files went to a folder')
   t.match(await counts(db), { events: 1 })
+})
+
+t.test('rows that the agents have not read stay; on a full disk they leave, and it is written down', async (t) => {
+  const { db, DATA_DIR } = await setUp(t)
+  const s3 = await startTestS3(['backup-bucket'])
+  t.teardown(() => s3.close())
+  const { exporter, close } = createTestExporter(db, { DATA_DIR, ...bucketSettings('BACKUP', s3, 'backup-bucket') })
+  t.teardown(close)
+  await insertBatch(db, [{}, {}], older)
+  await exporter.run()
+  await insertBatch(db, [{}], newer)
+  await exporter.run()
+  await db.execute('update batches set agents_run_id = 7 where batch_id = (select min(batch_id) from batches)')
+  t.match(await releaseUnread(db), { parts: 1, events: 2 })
+  t.match(await releaseUnread(db), { parts: 0 })
+  t.match(await counts(db), { events: 1, batches: 1 })
+  const bucket = { diskIsLow: true, backupBucket: `s3:${s3.endpoint}/backup-bucket/local` }
+  t.match(await releaseUnread(db, bucket), { parts: 1, events: 1 })
+  t.match(await db.query('select sum(events)::int as events from unread_events'), [{ events: 1 }])
 })
 
 t.test('on a full disk rows leave that the backup bucket has; the client is healed from there later', async (t) => {

@@ -14,7 +14,7 @@ import { silentLog } from '../../src/log.ts'
 import { requestErasure, selectErasureViews } from '../../src/privacy/requests.ts'
 import { secret } from '../../src/secret.ts'
 import { createFolderDestination } from '../../src/storage/folder-destination.ts'
-import { insertBatch, type TestEvent } from '../support/batches.ts'
+import { insertBatch, markRead, type TestEvent } from '../support/batches.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { createTestExporter, tempFolder } from '../support/exporter.ts'
 
@@ -141,6 +141,7 @@ t.test('rows that have left the buffer are taken out of the files, in every form
   await insertBatch(db, [event('fourth', { raw_event_data: JSON.stringify({ type: 'alias', previousId: gone }) })])
   await service.exporter.run()
   const before = await linesOf(DATA_DIR)
+  await markRead(db)
   const release = await releaseBuffer(
     { db, clock: systemClock, log: silentLog },
     { keepMs: -1_000, diskIsLow: false, backupBucket: null },
@@ -193,6 +194,7 @@ t.test('a user is also their visitors, but not who else used the same device', a
   })
   await insertBatch(db, [raw(null, 'phone'), raw(user, 'phone'), raw('sister', 'phone'), raw(null, 'elsewhere')])
   await service.exporter.run()
+  await markRead(db)
   await releaseBuffer(
     { db, clock: systemClock, log: silentLog },
     { keepMs: -1_000, diskIsLow: false, backupBucket: null },
@@ -250,6 +252,7 @@ t.test('a process that died between a revision and its delivery makes the same f
   const { db, DATA_DIR, service, forgetting, verify } = lab
   await insertBatch(db, [event(gone), event('other'), event('third', { created_at: '2026-11-20T18:30:00Z' })])
   await service.exporter.run()
+  await markRead(db)
   await releaseBuffer(
     { db, clock: systemClock, log: silentLog },
     { keepMs: -1_000, diskIsLow: false, backupBucket: null },

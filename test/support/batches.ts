@@ -86,3 +86,7 @@ export const insertBatchIn = async (tx: Tx, events: readonly TestEvent[], stored
   )
   return batchId
 }
+
+/** As if the agents had read everything: rows that they have not read stay in the buffer. */
+export const markRead = (db: Pick<Db, 'execute'>): Promise<number> =>
+  db.execute('update batches set agents_run_id = 0 where agents_run_id is null')
