@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { systemClock } from '../../src/clock.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
 import { type Config, loadConfig } from '../../src/config.ts'
 import type { Db } from '../../src/db.ts'
 import { createExportService, type ExportService } from '../../src/export/service.ts'
@@ -16,11 +16,11 @@ export const tempFolder = async (t: { teardown(fn: () => unknown): void }): Prom
 }
 
 /** An exporter on this database, as the settings say, without schedule. */
-export const createTestExporter = (db: Db, env: NodeJS.ProcessEnv): ExportService =>
+export const createTestExporter = (db: Db, env: NodeJS.ProcessEnv, clock: Clock = systemClock): ExportService =>
   createExportService({
     db,
     config: testConfig({ EXPORT_SCHEDULE: 'off', ...env }),
-    clock: systemClock,
+    clock,
     log: silentLog,
     adminToken: 'token',
   })
