@@ -52,6 +52,12 @@ export const childEnvironment = (extra: Record<string, string>): NodeJS.ProcessE
   }
 }
 
+/** The same for ssh and rsync, which find their keys and their agent by it. */
+export const sshEnvironment = (): NodeJS.ProcessEnv => {
+  const { HOME, SSH_AUTH_SOCK } = process.env
+  return childEnvironment({ ...(HOME && { HOME }), ...(SSH_AUTH_SOCK && { SSH_AUTH_SOCK }) })
+}
+
 export const settingProblems = (problems: readonly SettingProblem[]): AppError =>
   new AppError(
     'setting_invalid',

@@ -1,8 +1,13 @@
 import { parseArgs } from 'node:util'
 import { AppError, messageOf } from '../errors.ts'
+import { apply } from './apply.ts'
 import { applianceFolder, differencesOf, writeFolder } from './folder.ts'
 import { keygen } from './keygen.ts'
+import { sshMachine } from './machine.ts'
 import { newClient } from './new-client.ts'
+import { deleteMachine, offboard } from './offboard.ts'
+import { rotate } from './rotate.ts'
+import { upgrade } from './upgrade.ts'
 import { readAppliance, validate } from './validate.ts'
 
 export type ProvisionIo = { stdout: NodeJS.WritableStream }
@@ -17,6 +22,20 @@ const help = `Usage: evothesis provision <action> [options]
   validate DIR                Checks client.yaml, the rules of hardening, the settings, and that DIR/appliance is as rendered.
   diff DIR                    Shows what differs between DIR/appliance and client.yaml.
 
+
+  apply DIR --host HOST [--secrets DIR] [--images FILE]
+                              Brings it to its machine by ssh and rsync, and starts it.
+  upgrade DIR --host HOST [--confirm GATE] [--images FILE]
+                              Takes the machine to the release in client.yaml: backup, drill, new containers, else back.
+  rotate DIR --host HOST --secret NAME|tls [--from DIR]
+                              Changes one secret: the file, the database's role and the containers, in one step.
+  offboard DIR --host HOST --out FILE [--delete NAME]
+                              Delivers everything, and brings what the client needs to go on without us; --delete then
+                              removes all of it from the machine, and writes FILE.deletion.json.
+
+  --port N, --identity FILE   Of ssh.
+  --folder DIR                On the machine; default /opt/evothesis.
+  --dry-run                   Says what apply or upgrade would do.
   --json                      Prints the answer as JSON.
 
 Exit code: 0 done and nothing differs, 1 problems or differences, 2 wrong usage.
@@ -55,6 +74,8 @@ const parse = (args: string[]) => {
           'backup-bucket': text,
         },
         ...{ region: text, email: text, json: flag, help: { ...flag, short: 'h' } },
+        ...{ host: text, port: text, identity: text, folder: text, secrets: text, images: text, 'dry-run': flag },
+        ...{ confirm: texts, secret: text, from: text, delete: text },
       },
     })
   } catch (error) {
@@ -114,4 +135,57 @@ const actions: Record<string, (subject: string, values: Given) => Promise<Answer
     const text = differences.map((one) => `${one.what.padEnd(8)}${one.path}\n`).join('')
     return { value: { differences }, text: text || 'Nothing differs.\n', ok: differences.length === 0 }
   },
+  async apply(folder, values) {
+    const appliance = readAppliance(folder)
+    const { steps, changed } = await apply(machineOf(values), folder, appliance, bringing(values))
+    const text = values['dry-run']
+      ? `Would ${steps.join(';\n      ')}.\n`
+      : `${appliance.client.name} runs at https://${appliance.client.domain}. ${changed.length} files were new.\n`
+    return { value: { steps, changed }, text, ok: true }
+  },
+  async upgrade(folder, values) {
+    const options = { ...bringing(values), confirmed: values.confirm ?? [] }
+    const done = await upgrade(machineOf(values), folder, readAppliance(folder), options)
+    const text = values['dry-run']
+      ? `Would go from ${done.from} to ${done.to}: ${done.steps.join(', ')}.\n`
+      : `Upgraded from ${done.from} to ${done.to}.\n`
+    return { value: done, text, ok: true }
+  },
+  async rotate(folder, values) {
+    needed(values, 'secret')
+    const names = await rotate(machineOf(values), readAppliance(folder).client, values.secret ?? '', values.from)
+    return { value: { rotated: names }, text: `Changed ${names.join(' and ')}.\n`, ok: true }
+  },
+  async offboard(folder, values) {
+    needed(values, 'out')
+    const { out = '' } = values
+    const machine = machineOf(values)
+    const { client } = readAppliance(folder)
+    const bundle = await offboard(machine, out)
+    const record = `${out}.deletion.json`
+    if (values.delete !== undefined) await deleteMachine(machine, client.name, values.delete, record, bundle)
+    const deleted = values.delete === undefined ? null : record
+    return {
+      value: { ...bundle, deleted },
+      text: `${out}: ${bundle.bytes} bytes, sha256 ${bundle.sha256}. ${deleted ? `Everything was removed; the record is ${deleted}.` : 'The machine still holds its data.'}\n`,
+      ok: true,
+    }
+  },
 }
+
+const machineOf = (values: Given) => {
+  needed(values, 'host')
+  const { host = '', port, identity, folder } = values
+  return sshMachine({
+    host,
+    ...(port !== undefined && { port }),
+    ...(identity !== undefined && { identity }),
+    ...(folder !== undefined && { folder }),
+  })
+}
+
+const bringing = ({ secrets, images, 'dry-run': dryRun }: Given) => ({
+  ...(secrets !== undefined && { secrets }),
+  ...(images !== undefined && { images }),
+  dryRun: dryRun === true,
+})

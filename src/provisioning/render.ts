@@ -40,6 +40,9 @@ export const render = (client: Client, release: Release): RenderedFile[] => {
   const scripts: Record<string, string> = {
     'doctor.sh': applianceFile('scripts/doctor.sh'),
     'first-boot.sh': applianceFile('scripts/first-boot.sh'),
+    'offboard.sh': applianceFile('scripts/offboard.sh'),
+    'rotate.sh': applianceFile('scripts/rotate.sh'),
+    'start.sh': applianceFile('scripts/start.sh'),
     'nginx/start.sh': applianceFile('nginx/start.sh'),
     ...(client.tls.mode === 'letsencrypt' && { 'certbot/run.sh': applianceFile('certbot/run.sh') }),
   }

@@ -242,7 +242,8 @@ t.test('the first start makes secrets once; running it again never changes one',
       const after = secrets()
       for (const [name, value] of Object.entries(before))
         if (!lost.includes(name)) t.equal(after[name], value, `${name} is as it was`)
-        else t.ok(name === 'database-url' || after[name] !== value, `${name} is new`)
+        else t.ok(/^(database-url|postgres-password)$/.test(name) || after[name] !== value, `${name} is new`)
+      t.match(after['database-url'], `:${after['postgres-password']}@`, 'address and password agree')
       t.strictSame(Object.keys(after).sort(), Object.keys(made).sort())
     }),
     { numRuns: 12 },

@@ -35,7 +35,14 @@ while read -r name kind owner; do
   file="secrets/$name"
   if [ ! -e "$file" ]; then
     case "$kind" in
-      hex) random_hex | keep "$file" ;;
+      hex)
+        # An address that came from a backup of an earlier machine says the password.
+        if [ "$name" = postgres-password ] && [ -e secrets/database-url ]; then
+          sed 's,^postgres://[^:]*:\([^@]*\)@.*,\1,' secrets/database-url | tr -d '\n' | keep "$file"
+        else
+          random_hex | keep "$file"
+        fi
+        ;;
       webhook) printf 'whsec_%s' "$(head -c 32 /dev/urandom | base64 -w 0)" | keep "$file" ;;
       url) printf 'postgres://evothesis:%s@timescaledb:5432/evothesis' "$(cat secrets/postgres-password)" | keep "$file" ;;
       given) missing+=("$name") ;;

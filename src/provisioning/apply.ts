@@ -1,0 +1,124 @@
+import { existsSync, readdirSync } from 'node:fs'
+import path from 'node:path'
+import { AppError } from '../errors.ts'
+import { applianceFolder } from './folder.ts'
+import type { Machine } from './machine.ts'
+import type { ApplianceManifest } from './render.ts'
+import { secretPlan } from './secret-plan.ts'
+import { type Appliance, validate } from './validate.ts'
+
+export type ApplyOptions = {
+  /** A folder with the secrets that somebody gives, one file each. */
+  secrets?: string
+  /** A file of `docker save` with the images. */
+  images?: string
+  /** Says what would be done, and does nothing. */
+  dryRun?: boolean
+}
+export type Applied = { steps: string[]; changed: string[] }
+
+/** What runs on the machine; undefined before its first start. */
+export const readDeployed = async (machine: Machine): Promise<ApplianceManifest | undefined> => {
+  const text = await machine.run('cat manifest.json').catch((error: unknown) => {
+    // The folder or the file is not there yet; anything else the next step says, too.
+    if (/No such file|can't cd/i.test(String(error))) return ''
+    throw error
+  })
+  return text.trim() === '' ? undefined : (JSON.parse(text) as ApplianceManifest)
+}
+
+/**
+ * Brings a rendered appliance to its machine and starts it: files by rsync, given secrets where they are missing, images,
+ * then compose, until everything is healthy. Nothing on the machine is touched before the appliance is found valid, the
+ * machine to be this client's, and its release to be the same: another one is an upgrade. Secrets that are there are never
+ * overwritten. Throws `conflict`, `machine_failed`.
+ */
+export const apply = async (
+  machine: Machine,
+  folder: string,
+  appliance: Appliance,
+  options: ApplyOptions,
+): Promise<Applied> => {
+  refuseInvalid(folder, appliance)
+  const given = givenSecrets(appliance, options.secrets)
+  const deployed = await readDeployed(machine)
+  refuseOther(deployed, appliance)
+  const changed = changesOf(deployed, appliance)
+  const steps = [
+    `bring ${changed.length} of ${appliance.files.length} files to ${machine.host}:${machine.folder}`,
+    ...given.map((name) => `give ${name}, where it is missing`),
+    ...(options.images === undefined ? [] : [`load the images of ${options.images}`]),
+    'make the secrets that are missing, start everything, wait until it is healthy',
+  ]
+  if (options.dryRun) return { steps, changed }
+  await bring(machine, folder, options, given)
+  await machine.run('./start.sh')
+  return { steps, changed }
+}
+
+/** Files, secrets and images; nothing is started. */
+export const bring = async (
+  machine: Machine,
+  folder: string,
+  options: ApplyOptions,
+  given: readonly string[],
+): Promise<void> => {
+  await machine.send(applianceFolder(folder))
+  await machine.run('mkdir -p secrets && chmod 700 secrets')
+  // By its standard input: a command line would show it. `ln` never replaces what is there.
+  for (const name of given)
+    await machine.run(
+      `umask 077 && if [ ! -e secrets/${name} ]; then cat > secrets/${name}.part && ln secrets/${name}.part secrets/${name}; rm -f secrets/${name}.part; else cat > /dev/null; fi`,
+      { inputFile: path.join(options.secrets ?? '', name) },
+    )
+  if (options.images !== undefined) await machine.run('docker load --quiet', { inputFile: options.images })
+}
+
+export const refuseInvalid = (folder: string, appliance: Appliance): void => {
+  const found = validate(folder, appliance)
+  if (!found.ok)
+    throw new AppError(
+      'conflict',
+      `${folder} is not valid, or not as rendered. Run: evothesis provision validate ${folder}`,
+    )
+}
+
+/** A machine is one client's; and a change of the release has gates of its own. */
+const refuseOther = (deployed: ApplianceManifest | undefined, { client, release }: Appliance): void => {
+  if (!deployed) return
+  if (deployed.client !== client.name || deployed.node !== client.node)
+    throw new AppError(
+      'conflict',
+      `The machine is ${deployed.node} of ${deployed.client}, not ${client.node} of ${client.name}.`,
+    )
+  if (deployed.release !== release.version)
+    throw new AppError(
+      'conflict',
+      `The machine runs release ${deployed.release}; for ${release.version} run: evothesis provision upgrade`,
+    )
+}
+
+/** Files that the machine has not, or has otherwise. */
+export const changesOf = (deployed: ApplianceManifest | undefined, { files }: Appliance): string[] => {
+  const wanted = JSON.parse(files.at(-1)?.text ?? '{}') as ApplianceManifest
+  const there = new Map(deployed?.files.map((one) => [one.path, one.sha256]))
+  const gone = [...there.keys()].filter((one) => !wanted.files.some((file) => file.path === one))
+  return [...wanted.files.filter((one) => there.get(one.path) !== one.sha256).map((one) => one.path), ...gone]
+}
+
+/** The files of the folder; each must be a secret of this appliance, and every one that must be given may be there. */
+export const givenSecrets = ({ client }: Appliance, folder: string | undefined): string[] => {
+  if (folder === undefined) return []
+  if (!existsSync(folder)) throw new AppError('usage_invalid', `${folder} is not a folder.`)
+  const known = new Map(secretPlan(client).map((one) => [one.name, one]))
+  const names = readdirSync(folder)
+    .filter((name) => !name.startsWith('.'))
+    .sort()
+  for (const name of names)
+    if (!known.has(name))
+      throw new AppError(
+        'usage_invalid',
+        `${path.join(folder, name)} is no secret of ${client.name}; there are: ${[...known.keys()].join(', ')}.`,
+      )
+  return names
+}

@@ -1,0 +1,311 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { Writable } from 'node:stream'
+import t, { type Test } from 'tap'
+import { provisionCommand } from '../../src/provisioning/command.ts'
+import { sshMachine } from '../../src/provisioning/machine.ts'
+import { loadRelease, type Release } from '../../src/provisioning/release.ts'
+import { render } from '../../src/provisioning/render.ts'
+import { gateOf, upgrade } from '../../src/provisioning/upgrade.ts'
+import { readAppliance } from '../../src/provisioning/validate.ts'
+import { tempFolder } from '../support/exporter.ts'
+import { clientTexts, testClient } from './clients.ts'
+import { startMachine, type TestMachine, withoutSshd } from './ssh-server.ts'
+
+const provision = async (...args: string[]): Promise<string> => {
+  let said = ''
+  const stdout = new Writable({
+    write(chunk, _encoding, done) {
+      said += chunk
+      done()
+    },
+  })
+  await provisionCommand(args, { stdout })
+  return said
+}
+
+/** A client's folder, its given secrets, and a machine that nobody has touched. */
+const stand = async (t: Test, text = clientTexts.hipaa) => {
+  const folder = await tempFolder(t)
+  const machine = await startMachine(t, folder)
+  const client = path.join(folder, 'client')
+  mkdirSync(client)
+  writeFileSync(path.join(client, 'client.yaml'), text)
+  await provision('render', client)
+  const secrets = path.join(folder, 'given')
+  mkdirSync(secrets)
+  const given = [
+    'client-s3-access-key',
+    'client-s3-secret-key',
+    'backup-s3-access-key',
+    'backup-s3-secret-key',
+    'tls-certificate',
+    'tls-key',
+  ]
+  for (const name of given) writeFileSync(path.join(secrets, name), `given ${name}`)
+  const at = [
+    '--host',
+    'root@127.0.0.1',
+    '--port',
+    String(machine.port),
+    '--identity',
+    machine.identity,
+    '--folder',
+    machine.folder,
+  ]
+  return { folder, machine, client, secrets, at }
+}
+const secretsOf = ({ folder }: TestMachine): Record<string, string> =>
+  Object.fromEntries(
+    readdirSync(path.join(folder, 'secrets')).map((name) => [
+      name,
+      readFileSync(path.join(folder, 'secrets', name), 'utf8'),
+    ]),
+  )
+
+t.test('apply brings everything, starts it, and never overwrites a secret', { skip: withoutSshd }, async (t) => {
+  const { machine, client, secrets, at } = await stand(t)
+  const plan = await provision('apply', client, ...at, '--secrets', secrets, '--dry-run')
+  t.match(plan, /^Would bring \d+ of \d+ files/)
+  t.notOk(existsSync(machine.folder), 'a dry run does nothing')
+  await t.rejects(provision('apply', client, ...at), {
+    code: 'machine_failed',
+    message: /missing secrets: client-s3-access-key/,
+  })
+  t.match(
+    await provision('apply', client, ...at, '--secrets', secrets),
+    'clinic runs at https://events.clinic.example.',
+  )
+  const files = render(testClient('hipaa'), loadRelease('0.1.0'))
+  for (const file of files) t.equal(readFileSync(path.join(machine.folder, file.path), 'utf8'), file.text, file.path)
+  t.equal(machine.asked().at(-1), 'compose up -d --remove-orphans --wait --wait-timeout 5')
+  const made = secretsOf(machine)
+  t.equal(made['tls-key'], 'given tls-key')
+  t.equal(statSync(path.join(machine.folder, 'secrets')).mode & 0o777, 0o700)
+  for (const name of Object.keys(made))
+    t.equal(statSync(path.join(machine.folder, 'secrets', name)).mode & 0o777, 0o400, name)
+  t.equal(statSync(path.join(machine.folder, 'secrets/hash-key')).uid, 10_001)
+  t.equal(statSync(path.join(machine.folder, 'secrets/postgres-password')).uid, 0)
+
+  writeFileSync(path.join(secrets, 'tls-key'), 'another')
+  t.match(await provision('apply', client, ...at, '--secrets', secrets), '0 files were new')
+  t.strictSame(secretsOf(machine), made, 'running it again changes no secret')
+  t.notOk(
+    machine.asked().some((line) => Object.values(made).some((value) => line.includes(value))),
+    'no secret on a command line',
+  )
+  writeFileSync(path.join(secrets, 'unknown'), 'x')
+  await t.rejects(provision('apply', client, ...at, '--secrets', secrets), {
+    code: 'usage_invalid',
+    message: /is no secret of clinic/,
+  })
+})
+
+t.test(
+  "a machine is one client's, a folder is as rendered, images come from a file or not at all",
+  { skip: withoutSshd },
+  async (t) => {
+    const { folder, machine, client, at } = await stand(t, clientTexts.small)
+    await provision('apply', client, ...at)
+    writeFileSync(path.join(client, 'appliance/settings/settings.env'), 'PRIVACY_LEVEL=standard\n')
+    await t.rejects(provision('apply', client, ...at), { code: 'conflict', message: /not as rendered/ })
+    t.match(await provision('diff', client), 'changed settings/settings.env')
+    await provision('render', client)
+    const other = path.join(folder, 'other')
+    mkdirSync(other)
+    writeFileSync(path.join(other, 'client.yaml'), clientTexts.small.replace('corner-shop\n', 'other-shop\n'))
+    await provision('render', other)
+    await t.rejects(provision('apply', other, ...at), {
+      code: 'conflict',
+      message: /is n1 of corner-shop, not n1 of other-shop/,
+    })
+
+    machine.answer('case "$*" in "image inspect"*) exit 1 ;; *pull*) echo "no registry" >&2; exit 1 ;; esac')
+    await t.rejects(provision('apply', client, ...at), {
+      code: 'machine_failed',
+      message: /app:1 web:1[\s\S]*--images FILE/,
+    })
+    machine.answer('')
+    writeFileSync(path.join(folder, 'images.tar'), 'layers')
+    await provision('apply', client, ...at, '--images', path.join(folder, 'images.tar'))
+    t.equal(readFileSync(path.join(folder, 'loaded'), 'utf8'), 'layers')
+    await t.rejects(provision('apply', client, '--host', '-oProxyCommand=x'), { code: 'usage_invalid' })
+    await t.rejects(provision('apply', client, ...at.slice(0, -1), '/opt/x; rm -rf y'), { code: 'usage_invalid' })
+    await t.rejects(provision('apply', client, '--host', 'root@127.0.0.1', '--port', '9'), {
+      code: 'machine_failed',
+      message: /refused/,
+    })
+  },
+)
+
+t.test(
+  'rotate changes file, role and containers together, and back when they do not come up',
+  { skip: withoutSshd },
+  async (t) => {
+    const { folder, machine, client, secrets, at } = await stand(t)
+    await provision('apply', client, ...at, '--secrets', secrets)
+    const before = secretsOf(machine)
+    t.match(await provision('rotate', client, ...at, '--secret', 'postgres-password'), 'Changed postgres-password.')
+    const after = secretsOf(machine)
+    t.not(after['postgres-password'], before['postgres-password'])
+    t.equal(after['database-url'], `postgres://evothesis:${after['postgres-password']}@timescaledb:5432/evothesis`)
+    t.equal(
+      readFileSync(path.join(folder, 'sql'), 'utf8'),
+      `alter role evothesis password '${after['postgres-password']}';\n`,
+    )
+    t.match(
+      machine.asked().at(-1),
+      /^compose up -d --force-recreate --no-deps --wait --wait-timeout 5 collect worker backup$/,
+    )
+    t.equal(statSync(path.join(machine.folder, 'secrets/database-url')).uid, 10_001)
+    for (const name of Object.keys(before).filter((one) => !/^(postgres-password|database-url)$/.test(one)))
+      t.equal(after[name], before[name], name)
+
+    machine.answer(
+      `case "$*" in *force-recreate*) if [ ! -f ${folder}/failed ]; then touch ${folder}/failed; exit 1; fi ;; esac`,
+    )
+    await t.rejects(provision('rotate', client, ...at, '--secret', 'admin-token'), {
+      code: 'machine_failed',
+      message: /changing it back/,
+    })
+    t.equal(secretsOf(machine)['admin-token'], after['admin-token'])
+    machine.answer('')
+    for (const [name, message] of [
+      ['hash-key', /never changed/],
+      ['database-url', /follows postgres-password/],
+    ] as const)
+      await t.rejects(provision('rotate', client, ...at, '--secret', name), { code: 'machine_failed', message })
+    await t.rejects(provision('rotate', client, ...at, '--secret', 'tls'), {
+      code: 'usage_invalid',
+      message: /--from FOLDER/,
+    })
+    writeFileSync(path.join(secrets, 'tls-key'), 'new key')
+    writeFileSync(path.join(secrets, 'tls-certificate'), 'new certificate')
+    await provision('rotate', client, ...at, '--secret', 'tls', '--from', secrets)
+    t.equal(readFileSync(path.join(machine.folder, 'certificates/privkey.pem'), 'utf8'), 'new key')
+    t.equal(readFileSync(path.join(machine.folder, 'certificates/fullchain.pem'), 'utf8'), 'new certificate')
+    t.notOk(
+      machine.asked().some((line) => Object.values(secretsOf(machine)).some((value) => line.includes(value))),
+      'no secret on a command line',
+    )
+  },
+)
+
+t.test('gates of an upgrade', async (t) => {
+  const next: Release = {
+    ...loadRelease('0.1.0'),
+    version: '0.3.0',
+    from: ['0.2.0'],
+    gates: [{ name: 'read-notes', text: 'Read them.' }],
+  }
+  t.match(gateOf('0.1.0', next, []), /from 0\.2\.0 only; the machine runs 0\.1\.0/)
+  t.match(gateOf('0.3.0', next, []), 'already')
+  t.match(gateOf('0.2.0', next, []), /--confirm read-notes {3}Read them\./)
+  t.equal(gateOf('0.2.0', next, ['read-notes']), undefined)
+})
+
+t.test(
+  'an upgrade backs up and drills first, and goes back when the new containers do not come up',
+  { skip: withoutSshd },
+  async (t) => {
+    const { folder, machine, client, at } = await stand(t, clientTexts.small)
+    await provision('apply', client, ...at)
+    const before = readFileSync(path.join(machine.folder, 'compose.yaml'), 'utf8')
+    await t.rejects(provision('upgrade', client, ...at), { code: 'conflict', message: /runs 0\.1\.0 already/ })
+    // A release that is not among ours: the next one.
+    const now = loadRelease('0.1.0')
+    const next: Release = {
+      ...now,
+      version: '0.2.0',
+      from: ['0.1.0'],
+      images: { ...now.images, app: 'evothesis/evothesis:0.2.0' },
+    }
+    const appliance = { ...readAppliance(client), release: next, files: render(readAppliance(client).client, next) }
+    const { writeFolder, applianceFolder } = await import('../../src/provisioning/folder.ts')
+    writeFolder(applianceFolder(client), appliance.files)
+    const ssh = sshMachine({
+      host: 'root@127.0.0.1',
+      port: String(machine.port),
+      identity: machine.identity,
+      folder: machine.folder,
+    })
+
+    const asked = machine.asked().length
+    machine.answer(`case "$*" in "compose up"*) if grep -q evothesis:0.2.0 compose.yaml; then exit 1; fi ;; esac`)
+    await t.rejects(upgrade(ssh, client, appliance, { confirmed: [] }), {
+      code: 'machine_failed',
+      message: /The machine runs 0\.1\.0 again/,
+    })
+    t.equal(readFileSync(path.join(machine.folder, 'compose.yaml'), 'utf8'), before, 'the old files are back')
+    const did = machine.asked().slice(asked)
+    t.match(did[0], /backup --json$/)
+    t.match(did[1], / drill$/)
+    t.ok(did.filter((line) => line.startsWith('compose up')).length === 2)
+
+    machine.answer('')
+    t.strictSame((await upgrade(ssh, client, appliance, { confirmed: [] })).to, '0.2.0')
+    t.match(readFileSync(path.join(machine.folder, 'compose.yaml'), 'utf8'), 'evothesis:0.2.0')
+    t.notOk(existsSync(path.join(machine.folder, 'previous')))
+
+    machine.answer('case "$*" in *drill*) exit 1 ;; esac')
+    const newer = { ...appliance, release: { ...next, version: '0.3.0', from: ['0.2.0'] } }
+    newer.files = render(newer.client, newer.release)
+    writeFolder(applianceFolder(client), newer.files)
+    const count = machine.asked().length
+    await t.rejects(upgrade(ssh, client, newer, { confirmed: [] }), { code: 'machine_failed' })
+    t.notOk(
+      machine
+        .asked()
+        .slice(count)
+        .some((line) => line.startsWith('compose up')),
+      'nothing is started on an unproven backup',
+    )
+    t.comment(folder)
+  },
+)
+
+t.test(
+  'offboarding: everything is delivered and proven, bundled, then removed, with a record',
+  { skip: withoutSshd },
+  async (t) => {
+    const { folder, machine, client, at } = await stand(t, clientTexts.small)
+    await provision('apply', client, ...at)
+    const out = path.join(folder, 'bundle.tar')
+    const count = machine.asked().length
+    t.match(
+      await provision('offboard', client, ...at, '--out', out),
+      /sha256 [0-9a-f]{64}\. The machine still holds its data/,
+    )
+    const did = machine.asked().slice(count).join('\n')
+    for (const step of [
+      'compose stop nginx',
+      'export run',
+      'export verify',
+      'backup node /app/dist/bin/evothesis.js backup',
+      'save -o images.tar',
+    ])
+      t.match(did, step)
+    const listed = execFileSync('tar', ['-tf', out], { encoding: 'utf8' })
+    for (const name of ['./compose.yaml', './secrets/hash-key', './images.tar', './start.sh', './README.md'])
+      t.match(listed, name)
+    t.equal(statSync(out).mode & 0o777, 0o600)
+    await t.rejects(provision('offboard', client, ...at, '--out', out), { code: 'conflict' })
+
+    const second = path.join(folder, 'second.tar')
+    await t.rejects(provision('offboard', client, ...at, '--out', second, '--delete', 'somebody'), {
+      code: 'conflict',
+      message: /name of the client/,
+    })
+    t.ok(existsSync(machine.folder))
+    await provision('offboard', client, ...at, '--out', path.join(folder, 'third.tar'), '--delete', 'corner-shop')
+    t.notOk(existsSync(machine.folder))
+    const record = JSON.parse(readFileSync(path.join(folder, 'third.tar.deletion.json'), 'utf8'))
+    t.match(record, {
+      client: 'corner-shop',
+      deleted: { volumes: 'data database' },
+      bundle: { sha256: /^[0-9a-f]{64}$/ },
+    })
+    t.match(machine.asked().at(-1), 'compose down --volumes')
+  },
+)
