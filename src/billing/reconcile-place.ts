@@ -12,7 +12,7 @@ import { findClients, reconcileBucket } from './reconcile-bucket.ts'
  * those of the BACKUP_S3_ settings. Throws `usage_invalid` for an address that is none, `not_found` when nobody is there.
  */
 export const reconcilePlace = async (config: Config, place: string, month: Month): Promise<Reconciliation[]> => {
-  const open = opener(config, place)
+  const open = openBackups(config, place)
   const clients = await using(open(''), findClients)
   if (clients.length === 0) throw new AppError('not_found', `${place} holds no manifests; is the prefix right?`)
   const reports: Reconciliation[] = []
@@ -28,8 +28,8 @@ const using = async <T>(destination: Destination, work: (destination: Destinatio
   }
 }
 
-/** Opens the folder of a client below the place. */
-const opener = (config: Config, place: string): ((client: string) => Destination) => {
+/** Opens the folder of a client below a place; the empty name is the place itself. */
+export const openBackups = (config: Config, place: string): ((client: string) => Destination) => {
   if (!place.includes('://'))
     return (client) => createFolderDestination('backup', client === '' ? place : `${place}/${client}`)
   const url = URL.canParse(place) ? new URL(place) : undefined

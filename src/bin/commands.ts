@@ -68,8 +68,12 @@ export const commands: Record<string, Command> = {
     run: async (args) => (await import('./drill.ts')).runDrill(args),
   },
   provision: {
-    line: 'new | render | validate | diff | keygen: from one client.yaml to a complete appliance folder.',
+    line: 'new | render | validate | apply | diff | upgrade | rotate | offboard: a machine per client, from one file.',
     run: async (args) => (await import('./provision.ts')).runProvision(args),
+  },
+  fleet: {
+    line: 'list | status | bill: all clients, from their files and the backup bucket alone.',
+    run: async (args) => (await import('./fleet.ts')).runFleet(args),
   },
   demo: {
     line: 'traffic: send visits of a made-up shop to a collector.',
