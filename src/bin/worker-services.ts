@@ -49,6 +49,6 @@ export const createWorkerServices = ({ buffer, config, clock, log, hashKey, admi
       await exporting.exporter.close()
     },
     // Billing and the rejected events use destinations that the exporter closes.
-    closers: [agents, forgetting, ...rejects, billing, exporting].map((room) => () => room.close()),
+    closers: [alerts, agents, forgetting, ...rejects, billing, exporting].map((room) => () => room.close()),
   }
 }
