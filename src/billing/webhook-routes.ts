@@ -23,7 +23,7 @@ export type WebhookRoutesDeps = TestDeps & {
 const added = z.strictObject({
   name: z.string().max(100),
   url: z.string().max(4000),
-  event_types: z.array(z.string().max(100)).max(50).nullish(),
+  event_types: z.array(z.string().max(100)).min(1).max(50).nullish(),
 })
 /** A moment with its zone, or a day in UTC. */
 const instant = z.union([z.iso.datetime({ offset: true }), z.iso.date()])
@@ -31,7 +31,7 @@ const replayed = z.strictObject({
   from: instant,
   to: instant,
   endpoint: z.string().max(100).nullish(),
-  event_types: z.array(z.string().max(100)).max(50).nullish(),
+  event_types: z.array(z.string().max(100)).min(1).max(50).nullish(),
 })
 const attemptsQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1000).default(100),

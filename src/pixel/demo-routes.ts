@@ -10,6 +10,8 @@ export type DemoDeps = { db: Db; adminToken: Secret; dataDir: string; vaultDir: 
 
 /** Events of one answer, and files of one list, the newest first. */
 const storedMax = 60
+/** Events that are looked through for them, the newest: there is no index by visitor, and anybody may ask. */
+const searchedMax = 20_000
 const filesMax = 50
 
 /**
@@ -46,9 +48,10 @@ const selectVisitorEvents = (db: Db, visitor: string): Promise<VisitorEvent[]> =
   db.query<VisitorEvent>(
     `select event_id, event_type, created_at, "timestamp", site_id, session_id, visitor_id, user_id, url, path, ip_address,
             raw_event_data
-     from events_log where visitor_id = $1::text
+     from (select * from events_log order by batch_id desc limit $3::int) newest
+     where visitor_id = $1::text
      order by created_at desc, batch_id desc, n desc limit $2::int`,
-    [visitor, storedMax],
+    [visitor, storedMax, searchedMax],
   )
 
 const withRawObject = ({ raw_event_data: raw, ...columns }: VisitorEvent) => ({

@@ -52,6 +52,7 @@ t.test('webhooks are managed over HTTP, for the admin token only', async (t) => 
     { name: 'x' },
     { name: 'x', url: 'x' },
     { name: 'x', url: receiver.url, event_types: ['no'] },
+    { name: 'x', url: receiver.url, event_types: [] },
   ])
     t.match(
       await ask('POST', '/webhooks', wrong),

@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process'
+import path from 'node:path'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { redactedJson, redactText } from '../../tracking/pixel/redact.ts'
 
@@ -83,4 +86,18 @@ t.test('text is cut only after it was looked at', async (t) => {
   const text = redactText(`${'x '.repeat(995)}jane.doe@example.com and more`)
   t.notMatch(text, /jane/)
   t.ok(text.length <= 2000)
+})
+
+/** A search with backtracking took 25 s for one of these, which a link to a page can hold; all together take milliseconds. */
+const hostile = ['@', 'a@', 'a%40', 'x', '0', '+1 ', '1 ', '4111-', '(555) ', '0123 ', 'a.', '%2b1']
+const searchMsMax = 20_000
+
+t.test('no text that a link or a page can hold keeps the search busy', async (t) => {
+  const redact = path.join(import.meta.dirname, '../../tracking/pixel/redact.ts')
+  const program = `import('${redact}').then(({ redactText }) => {
+    console.log(${JSON.stringify(hostile)}.map((piece) => redactText(piece.repeat(4000))).length)
+  })`
+  const { NODE_OPTIONS: _, ...env } = process.env
+  const child = promisify(execFile)(process.execPath, ['--import=tsx', '-e', program], { env, timeout: searchMsMax })
+  t.equal((await child).stdout.trim(), String(hostile.length))
 })

@@ -92,7 +92,7 @@ const send = async (batch: Batch): Promise<void> => {
   } else {
     const delayMs = Math.max(askedMs, Math.min(backoffMs * 2 ** failures++, backoffMsMax) * (1 + Math.random()))
     notBeforeMs = Math.max(notBeforeMs, steadyMs() + delayMs)
-    if (waiting.includes(batch) && isOurs(batch)) keepBatch(batch, delayMs + heldMs)
+    if (isOurs(batch) && waiting.includes(batch)) keepBatch(batch, delayMs + heldMs)
     later(pump, delayMs + 1)
   }
   pump()

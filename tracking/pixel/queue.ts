@@ -18,7 +18,7 @@ let events: string[] = []
 /** Whose the queued events are: what a batch begins with. */
 let head = ''
 let seq = 0
-let flushTimer = 0
+let flushTimer: number
 
 /**
  * The page that events belong to: set when a page is shown or a route changes, so that what is reported on leaving it

@@ -2,9 +2,12 @@
 const privateName =
   /passw|pwd|secret|token|api.?key|auth(?!or)|cred|card.?n|cv[vc]|iban|ssn|social|mail|phone|^tel|birth|addr|street|postal|zip|(first|last|full|sur|user).?name/i
 
-/** A mail address, a phone number, a social security number, the digits of a card; also percent-encoded. */
+/**
+ * A mail address, a phone number, a social security number, the digits of a card; also percent-encoded. Every repetition has
+ * an end, or nothing to try again behind it: otherwise a long text would hold up the page.
+ */
 const privateValue =
-  /[^\s/?&=]+(@|%40)[^\s/?&=]+\.[a-z]{2,}|(\+|%2b)\d[\d ().%-]{7,}\d|\(?\b\d{3}\)?[ .-]\d{2,3}[ .-]\d{4}\b|\b0\d{2,4}[ /-]\d[\d -]{3,}\d|\b\d((%20|[ -])?\d){12,18}\b/gi
+  /[^\s/?&=@]{1,64}(@|%40)[^\s/?&=@]{1,64}\.[a-z]+|(\+|%2b)\d[\d ().%-]{7,}\d|\(?\b\d{3}\)?[ .-]\d{2,3}[ .-]\d{4}\b|\b0\d{2,4}[ /-]\d[\d -]{3,}\d|\b\d((%20|[ -])?\d){12,18}\b/gi
 
 const redacted = '[REDACTED]'
 /** Longest text kept of any value, in characters; twice as much is looked at, so that nothing is cut before it is seen. */

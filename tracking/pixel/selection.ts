@@ -5,7 +5,7 @@ import { capture } from './queue.ts'
 const restMs = 1000
 const selectionCharsMin = 10
 
-let timer = 0
+let timer: number
 
 const selected = () => ({ textLength: `${doc.getSelection()}`.length })
 

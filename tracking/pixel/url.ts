@@ -2,7 +2,7 @@ import { listed } from './options.ts'
 import { redactText } from './redact.ts'
 
 /** Click ids of the advertising networks. */
-export const isClickId = (name: string): boolean => /^\w+clk?id$|^[gw]braid$|^gclsrc$/i.test(name)
+export const isClickId = (name: string): boolean => /\wclk?id$|^[gw]braid$|^gclsrc$/i.test(name)
 export const isCampaign = (name: string): boolean => /^utm_/i.test(name)
 export const isSearch = (name: string): boolean => listed('search', name, 'q,query,s,search')
 
