@@ -81,6 +81,7 @@ t.test('no source file is dead', (t) => {
     'demo/insert.ts',
     'storage/manifest-json-schema.ts',
     'provisioning/client-manual.ts',
+    'provisioning/render-development.ts',
   ].map((file) => path.join('src', file))
   const visit = (file: string): void => {
     if (reached.has(file) || !existsSync(path.join(root, file))) return

@@ -6,6 +6,8 @@ import { keygen } from './keygen.ts'
 import { sshMachine } from './machine.ts'
 import { newClient } from './new-client.ts'
 import { deleteMachine, offboard } from './offboard.ts'
+import { loadRelease } from './release.ts'
+import { resolveImages } from './resolve-images.ts'
 import { rotate } from './rotate.ts'
 import { upgrade } from './upgrade.ts'
 import { readAppliance, validate } from './validate.ts'
@@ -18,7 +20,8 @@ const help = `Usage: evothesis provision <action> [options]
   new NAME --domain HOST --out DIR --recipient KEY --recipient KEY
       [--ssh-key KEY] [--client-bucket B] [--backup-bucket B] [--region R] [--email E]
                               Writes DIR/client.yaml and renders it. KEY is a public key, or the file that holds it.
-  render DIR                  Renders DIR/client.yaml into DIR/appliance.
+  render DIR [--resolve]      Renders DIR/client.yaml into DIR/appliance; --resolve asks the registries for the digests of
+                              the images first, and keeps them in DIR/images.lock.yaml.
   validate DIR                Checks client.yaml, the rules of hardening, the settings, and that DIR/appliance is as rendered.
   diff DIR                    Shows what differs between DIR/appliance and client.yaml.
 
@@ -75,7 +78,7 @@ const parse = (args: string[]) => {
         },
         ...{ region: text, email: text, json: flag, help: { ...flag, short: 'h' } },
         ...{ host: text, port: text, identity: text, folder: text, secrets: text, images: text, 'dry-run': flag },
-        ...{ confirm: texts, secret: text, from: text, delete: text },
+        ...{ resolve: flag, confirm: texts, secret: text, from: text, delete: text },
       },
     })
   } catch (error) {
@@ -105,7 +108,11 @@ const actions: Record<string, (subject: string, values: Given) => Promise<Answer
     })
     return { value: { file }, text: `Wrote ${file} and ${applianceFolder(out)}. Next: its README.md.\n`, ok: true }
   },
-  async render(folder) {
+  async render(folder, values) {
+    if (values.resolve) {
+      const { client } = readAppliance(folder)
+      await resolveImages(folder, client, loadRelease(client.release))
+    }
     const { files } = readAppliance(folder)
     writeFolder(applianceFolder(folder), files)
     const place = applianceFolder(folder)

@@ -9,6 +9,7 @@ import { type Breach, breachesOf } from './policy.ts'
 import { loadRelease, type Release } from './release.ts'
 import { type RenderedFile, render } from './render.ts'
 import { settingsOf } from './render-settings.ts'
+import { pinnedRelease } from './resolve-images.ts'
 import { secretPlan } from './secret-plan.ts'
 
 export type Appliance = { client: Client; release: Release; files: RenderedFile[] }
@@ -16,7 +17,7 @@ export type Appliance = { client: Client; release: Release; files: RenderedFile[
 /** Reads a client's folder and renders it. Throws `setting_invalid`. */
 export const readAppliance = (folder: string): Appliance => {
   const client = readClientFile(folder)
-  const release = loadRelease(client.release)
+  const release = pinnedRelease(folder, client, loadRelease(client.release))
   return { client, release, files: render(client, release) }
 }
 

@@ -12,6 +12,7 @@ import { renderClientExample, renderClientManual, renderClientSchema } from '../
 import { breachesOf } from '../../src/provisioning/policy.ts'
 import { listReleases, loadRelease } from '../../src/provisioning/release.ts'
 import { type RenderedFile, render } from '../../src/provisioning/render.ts'
+import { renderDevelopmentNginx } from '../../src/provisioning/render-development.ts'
 import { tempFolder } from '../support/exporter.ts'
 import { type ClientName, clientTexts, testClient } from './clients.ts'
 
@@ -138,15 +139,21 @@ t.test('the rules find what breaks them', async (t) => {
 })
 
 t.test('every compose file is one, by the schema of the specification', async (t) => {
-  const folder = path.dirname(createRequire(import.meta.url).resolve('dclint/package.json'))
-  const { $schema: _, ...schema } = JSON.parse(readFileSync(path.join(folder, 'schemas/compose.schema.json'), 'utf8'))
-  const ajv = new Ajv({ strict: false, allErrors: true })
-  addFormats.default(ajv)
-  const isCompose = ajv.compile(schema)
+  const isCompose = composeSchema()
   for (const name of names) {
     const compose = parse(textOf(renderNamed(name), 'compose.yaml'))
-    t.ok(isCompose(compose), `${name}: ${ajv.errorsText(isCompose.errors)}`)
+    t.ok(isCompose(compose), `${name}: ${JSON.stringify(isCompose.errors)}`)
     t.notOk(isCompose({ ...compose, services: { a: { image: 'a', portz: [] } } }), 'and it refuses what is none')
+  }
+})
+
+t.test('on a laptop: a compose file of the same kind, on loopback alone', async (t) => {
+  const compose = parse(readFileSync(path.join(root, 'appliance/compose.development.yaml'), 'utf8'))
+  t.ok(composeSchema()(compose))
+  t.equal(compose.services.timescaledb.image, release.images.database)
+  for (const [name, service] of Object.entries<{ ports?: string[]; read_only?: boolean }>(compose.services)) {
+    if (name !== 'secrets') t.equal(service.read_only, true, name)
+    for (const published of service.ports ?? []) t.match(published, /^127\.0\.0\.1:/, name)
   }
 })
 
@@ -256,6 +263,7 @@ t.test('the example, the schema and the manual are printed from the schema that 
     'provisioning/client.example.yaml': renderClientExample(),
     'provisioning/client.schema.json': renderClientSchema(),
     'docs/client-yaml.md': renderClientManual(),
+    'appliance/nginx/development/nginx.conf': renderDevelopmentNginx(),
   }
   for (const [file, text] of Object.entries(printed)) {
     const place = path.join(root, file)
@@ -279,3 +287,11 @@ t.test('every release is well formed, and the last one has all migrations', asyn
 
 const textOf = (files: readonly RenderedFile[], name: string): string =>
   files.find((one) => one.path === name)?.text ?? ''
+
+const composeSchema = () => {
+  const folder = path.dirname(createRequire(import.meta.url).resolve('dclint/package.json'))
+  const { $schema: _, ...schema } = JSON.parse(readFileSync(path.join(folder, 'schemas/compose.schema.json'), 'utf8'))
+  const ajv = new Ajv({ strict: false, allErrors: true })
+  addFormats.default(ajv)
+  return ajv.compile(schema)
+}
