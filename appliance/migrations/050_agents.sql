@@ -188,8 +188,7 @@ create table facts (
   detail      jsonb not null default '{}',
   changed_run bigint not null
 );
-create index facts_metric on facts (site_id, metric, window_to);
-create index facts_window on facts (window_to);
+create index facts_window on facts using brin (window_to);
 
 create table dropoff_alerts (
   alert_id   text primary key,
