@@ -66,11 +66,11 @@ export const decryptTo = async (
   return through.digest()
 }
 
-/** The private keys of a key file, as age-keygen or `provision keygen` writes it. Throws `usage_invalid`. */
+/** The private keys of a key file, as age-keygen or `provision keygen` writes it; `-` is standard input. Throws `usage_invalid`. */
 export const readIdentities = (file: string): string[] => {
   let text: string
   try {
-    text = readFileSync(file, 'utf8')
+    text = readFileSync(file === '-' ? 0 : file, 'utf8')
   } catch (cause) {
     throw new AppError('usage_invalid', `${file} cannot be read: ${messageOf(cause)}`, { cause })
   }

@@ -9,7 +9,8 @@ const help = `Usage: evothesis drill [options]
   table, makes one export part and one statement again from what was restored, and compares their hashes with those that
   were delivered and issued. The scratch database is dropped again; the report goes to the backup destination.
 
-  --identity FILE   Private key of age: the shipped backup is tried, decryption included. Without it a fresh dump is.
+  --identity FILE   Private key of age (- is standard input): the shipped backup is tried, decryption included. Without it a
+                    fresh dump is.
   --backup NAME     Which one; see evothesis backup --list. Default: latest.
   --json            Prints the report as JSON.
 

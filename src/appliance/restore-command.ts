@@ -11,7 +11,7 @@ const help = `Usage: evothesis restore --identity FILE [options]
   fits, then makes the database of DATABASE_URL from it, puts the files of DATA_DIR back where they are missing, adopts what
   was delivered since, and begins a new epoch. Stop collector and worker before.
 
-  --identity FILE   Private key of age, of any one of the recipients.
+  --identity FILE   Private key of age, of any one of the recipients; - is standard input.
   --backup NAME     Which one; see evothesis backup --list. Default: latest.
   --replace         Drop the database that is there.
   --files DIR       Only unpack secrets, settings, vault and spool into a new folder; no database is needed.

@@ -78,6 +78,7 @@ root_file_system() {
 set -e
 export PGDATA=${PGDATA:-/var/lib/postgresql/data} PATH=/usr/lib/postgresql/17/bin:$PATH
 if [ -n "$POSTGRES_PASSWORD_FILE" ]; then POSTGRES_PASSWORD=$(cat "$POSTGRES_PASSWORD_FILE"); export POSTGRES_PASSWORD; fi
+unset POSTGRES_PASSWORD_FILE
 user=${POSTGRES_USER:-postgres} db=${POSTGRES_DB:-${POSTGRES_USER:-postgres}}
 if [ "$(id -u)" = 0 ]; then
   mkdir -p "$PGDATA" /var/run/postgresql

@@ -24,7 +24,7 @@ const project = 'evothesis-test'
 const subnet = '10.213.57'
 const domain = 'events.container.example'
 const s3Address = `http://${subnet}.20:9000`
-const waitMsMax = 240_000
+const waitMsMax = 150_000
 
 const isDocker = ENGINE === 'docker'
 const engine = (...args: string[]): string =>
@@ -39,10 +39,13 @@ const buildImage = (target: string, name: string): void => {
 }
 
 const folder = await tempFolder(t)
-const compose = (...args: string[]): string => {
+const compose = (...args: string[]): string => composeWith('', args)
+const composeWithKey = (...args: string[]): string => composeWith(readFileSync(keys[1], 'utf8'), args)
+const composeWith = (input: string, args: readonly string[]): string => {
   const [program = '', ...first] = COMPOSE.split(' ')
   const files = ['-p', project, '-f', 'compose.yaml', '-f', 'test.yaml']
   const done = spawnSync(program, [...first, ...files, ...args], {
+    input,
     cwd: folder,
     encoding: 'utf8',
     maxBuffer: 64_000_000,
@@ -309,12 +312,39 @@ t.test('export to both buckets: every acknowledged event once, and the proof of 
   }
 })
 
+t.test('doctor finds the machine well, but for what a test has not', async (t) => {
+  const said = spawnSync(
+    'sh',
+    [
+      '-c',
+      `${COMPOSE} -p ${project} -f compose.yaml -f test.yaml exec -T worker node /app/dist/bin/evothesis.js doctor --json`,
+    ],
+    { cwd: folder, encoding: 'utf8' },
+  )
+  const found = JSON.parse(said.stdout) as { checks: { name: string; state: string; found: string }[] }
+  for (const name of [
+    'disk',
+    'schema',
+    'durability',
+    'timescaledb',
+    'exports',
+    'webhooks',
+    'spool',
+    'client destination',
+    'backup destination',
+  ])
+    t.match(
+      found.checks.find((one) => one.name === name),
+      { state: 'ok' },
+      name,
+    )
+})
+
 t.test('backup, drill and restore', async (t) => {
   const made = JSON.parse(program('backup', 'backup', '--json'))
   t.ok(made.manifest.timescaledb, 'of a real TimescaleDB')
-  compose('cp', keys[1], 'backup:/data/key')
   const drill = JSON.parse(
-    compose('exec', '-T', 'backup', 'sh', '-c', 'node /app/dist/bin/evothesis.js drill --json --identity /data/key'),
+    composeWithKey('exec', '-T', 'backup', 'node', '/app/dist/bin/evothesis.js', 'drill', '--json', '--identity', '-'),
   )
   t.match(drill, { ok: true, decrypted: true })
   t.equal(drill.part.stated, drill.part.derived)
@@ -324,7 +354,7 @@ t.test('backup, drill and restore', async (t) => {
   program('worker', 'export', 'run')
   compose('stop', '-t', '20', 'collect', 'worker', 'backup')
   const restored = JSON.parse(
-    compose('run', '--rm', '-T', 'backup', 'restore', '--identity', '/data/key', '--replace', '--json'),
+    composeWithKey('run', '--rm', '-T', 'backup', 'restore', '--identity', '-', '--replace', '--json'),
   )
   t.match(restored, { name: made.name, adopted: { manifests: 1, events: 1 } })
   compose('up', '-d')
