@@ -1,5 +1,5 @@
-/** A command: its line in the help, and the module that runs it. Resolves to the exit code. */
-export type Command = { line: string; run: (args: string[]) => Promise<number> }
+import type { Command } from './command.ts'
+import { machineCommands } from './machine-commands.ts'
 
 /** Every command, loaded when it is asked for. */
 export const commands: Record<string, Command> = {
@@ -51,30 +51,7 @@ export const commands: Record<string, Command> = {
     line: 'duckdb | athena | bigquery | …: the SQL that makes the files a table.',
     run: async (args) => (await import('./export.ts')).runWarehouse(args),
   },
-  doctor: {
-    line: 'Examine this machine: disk, clock, certificate, database, buckets, backups, ports.',
-    run: async (args) => (await import('./doctor.ts')).runDoctor(args),
-  },
-  backup: {
-    line: 'Back up this machine, encrypted, into the backup destination.',
-    run: async (args) => (await import('./backup.ts')).runBackup(args),
-  },
-  restore: {
-    line: 'Restore this machine from a backup, and adopt what was delivered since.',
-    run: async (args) => (await import('./restore.ts')).runRestore(args),
-  },
-  drill: {
-    line: 'Prove that a backup can be restored: counts, one part and one statement made again.',
-    run: async (args) => (await import('./drill.ts')).runDrill(args),
-  },
-  provision: {
-    line: 'new | render | validate | apply | diff | upgrade | rotate | offboard: a machine per client, from one file.',
-    run: async (args) => (await import('./provision.ts')).runProvision(args),
-  },
-  fleet: {
-    line: 'list | status | bill: all clients, from their files and the backup bucket alone.',
-    run: async (args) => (await import('./fleet.ts')).runFleet(args),
-  },
+  ...machineCommands,
   demo: {
     line: 'traffic: send visits of a made-up shop to a collector.',
     run: async (args) => (await import('./demo.ts')).runDemo(args),
