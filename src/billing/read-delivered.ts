@@ -95,12 +95,12 @@ const checkSums = ({ key, manifest }: FoundManifest): string[] => {
       problems.push(`${key} counts ${manifest[field]} ${field}, but its sites add up to ${total(field)}.`)
   for (const [format, objects] of groupBy(manifest.objects, (one) => one.format)) {
     const rows = objects.reduce((sum, one) => sum + one.rows, 0)
-    if (rows + manifest.erased !== manifest.events)
+    if (rows + manifest.erased + (manifest.filter?.dropped ?? 0) !== manifest.events)
       problems.push(
         `${key} counts ${manifest.events} events, but its ${format} objects hold ${rows} (and ${manifest.erased} erased).`,
       )
   }
-  if (manifest.events > manifest.erased && manifest.objects.length === 0 && !manifest.quarantined)
+  if (manifest.events > manifest.erased && manifest.objects.length === 0 && !manifest.quarantined && !manifest.filter)
     problems.push(`${key} counts ${manifest.events} events, but names no objects.`)
   return problems
 }

@@ -1,6 +1,6 @@
+import { type Json, type JsonObject, writeJson } from '../json.ts'
 import type { Bot } from './bots.ts'
 import type { Reject, Row } from './group.ts'
-import { type Json, type JsonObject, writeJson } from './json.ts'
 import type { LastPages } from './last-pages.ts'
 import { depthMax, idCharsMax } from './limits.ts'
 import {

@@ -14,8 +14,6 @@ export const idCharsMax = 512
 export const userAgentCharsMax = 1024
 /** Bytes of a row as a quoted CSV line: the exporter's reader has a line limit a little above it. */
 export const rowBytesMax = 1_000_000
-/** Digits of a number, and its exponent: readers of the files (NUMERIC, DECIMAL, JSON parsers) end about here. */
-export const numberDigitsMax = 4000
 /**
  * Bytes of the rows that one request may grow into. Children inherit from their envelope, so a body of 8 MB could
  * otherwise become 300 MB.

@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts'
+import { type Json, type JsonObject, parseJson, writeJson } from '../json.ts'
 import { digestOf } from '../keyed-hash.ts'
 import {
   type Arrival,
@@ -12,7 +13,6 @@ import {
   redactedSizesMax,
 } from './event.ts'
 import type { Reject, Row } from './group.ts'
-import { type Json, type JsonObject, parseJson, writeJson } from './json.ts'
 import { depthMax, eventsMax, idCharsMax, requestRowBytesMax } from './limits.ts'
 import type { Privacy } from './privacy.ts'
 import { isObject } from './row.ts'

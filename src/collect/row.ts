@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { v5 as uuidV5 } from 'uuid'
+import { type Json, type JsonObject, markedDigits } from '../json.ts'
 import { pageviewEventTypes } from '../types.ts'
 import { copyField, csvLineBytes } from './copy-line.ts'
 import type { RejectCode, Row } from './group.ts'
-import { type Json, type JsonObject, markedDigits } from './json.ts'
 import { eventTypeCharsMax, idCharsMax, rowBytesMax } from './limits.ts'
 import { instantOf, isoOf } from './time.ts'
 

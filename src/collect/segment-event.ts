@@ -1,7 +1,7 @@
+import { type Json, type JsonObject, writeJson } from '../json.ts'
 import type { Arrival } from './event.ts'
 import { redactedSizesMax } from './event.ts'
 import type { Reject, Row } from './group.ts'
-import { type Json, type JsonObject, writeJson } from './json.ts'
 import { depthMax, idCharsMax } from './limits.ts'
 import type { Privacy } from './privacy.ts'
 import { eventIdOf, eventTypeOf, happenedAt, idOf, isObject, isRefusal, makeRow, pathOf, type Refusal } from './row.ts'

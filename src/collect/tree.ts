@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from './json.ts'
+import type { Json, JsonObject } from '../json.ts'
 
 /** What becomes of the texts and keys of an event on its way into the buffer. */
 export type Rewrite = {

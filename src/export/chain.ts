@@ -65,7 +65,9 @@ export const checkChains = (links: readonly Link[]): Chain => {
     if (first) {
       const { node_id: node, epoch, part, predecessor } = first.manifest
       starts.push({ node, epoch, part, key: first.key })
-      if (predecessor && epochs.has(`${predecessor.node} ${predecessor.epoch}`) && !known.has(predecessor.sha256))
+      // A filtered destination's new epoch names the head of the unfiltered chain.
+      const isHere = predecessor && epochs.has(`${predecessor.node} ${predecessor.epoch}`) && !first.manifest.filter
+      if (isHere && !known.has(predecessor.sha256))
         problems.push({ kind: 'chain', key: first.key, message: 'continues a manifest that is not there' })
     }
     live.push(...newestRevisions(group))
@@ -117,7 +119,7 @@ const checkCounts = (group: readonly Link[]): Problem[] => {
     if (manifest.quarantined) continue
     for (const format of new Set(manifest.objects.map((object) => object.format))) {
       const rows = manifest.objects.filter((one) => one.format === format).reduce((sum, one) => sum + one.rows, 0)
-      if (rows + manifest.erased !== manifest.events)
+      if (rows + manifest.erased + (manifest.filter?.dropped ?? 0) !== manifest.events)
         problems.push({ kind: 'rows', key, message: `${rows} rows of ${manifest.events} events in ${format}` })
     }
   }

@@ -2,6 +2,7 @@ import type { Db, Tx } from '../db.ts'
 import type { DestinationName, ExportFormat } from '../types.ts'
 import type { Compression } from './encode-sql.ts'
 import { foldUsage, undecidedRowsMax } from './fold-usage.ts'
+import type { Rules } from './rules.ts'
 
 export type PartTerms = {
   producer: string
@@ -10,6 +11,7 @@ export type PartTerms = {
   compression: Partial<Record<ExportFormat, Compression>>
   destinations: DestinationName[]
   createdMs: number
+  rules: Rules | null
 }
 export type PartLimits = { rowsMax: number; bytesMax: number }
 
@@ -38,9 +40,13 @@ const hasUnclaimed = async (tx: Tx): Promise<boolean> =>
 const insertPart = async (tx: Tx, terms: PartTerms): Promise<number> => {
   const [row] = await tx.query<{ part_id: number }>(
     `insert into export_parts (epoch, seq, created_at, producer, schema_version, formats, compression, destinations,
-                               batches, batch_min, batch_max, events, pageviews, bytes)
+                               rules, batches, batch_min, batch_max, events, pageviews, bytes)
      select epoch, coalesce((select max(seq) from export_parts p where p.epoch = e.epoch), 0) + 1,
-            to_timestamp($1::float8 / 1000), $2::text, $3::int, $4::text[], $5::jsonb, $6::text[], 0, 0, 0, 0, 0, 0
+            to_timestamp($1::float8 / 1000), $2::text, $3::int, $4::text[], $5::jsonb, $6::text[],
+            -- A destination that was filtered keeps a chain of its own, also when nothing is filtered any more.
+            coalesce($7::jsonb, (select '{"client": {}}'::jsonb
+                                 where exists (select from export_parts p where p.epoch = e.epoch and p.rules is not null))),
+            0, 0, 0, 0, 0, 0
      from epochs e where is_current
      returning part_id`,
     [
@@ -50,6 +56,7 @@ const insertPart = async (tx: Tx, terms: PartTerms): Promise<number> => {
       terms.formats,
       JSON.stringify(terms.compression),
       terms.destinations,
+      terms.rules && JSON.stringify(terms.rules),
     ],
   )
   if (!row) throw new Error('The database has no current epoch.')

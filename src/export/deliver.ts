@@ -11,7 +11,7 @@ import { type Delivery, markFailed, markVerified, selectDeliveries } from './del
 import type { EncodeContext } from './encode-context.ts'
 import { ensureStaged } from './encode-part.ts'
 import { exportMetrics } from './metrics.ts'
-import type { Part, PartObject } from './parts.ts'
+import { type Part, type PartObject, viewOf } from './parts.ts'
 import { partFolder, stagedFile } from './staging.ts'
 
 export type DeliverContext = { db: Db; clock: Clock; log: Log; encode: EncodeContext }
@@ -41,7 +41,8 @@ export const deliverPart = async (
     if (delivery.state === 'verified' && delivery.identity === destination.identity) continue
     if (delivery.state === 'quarantined') return 'quarantined'
     try {
-      if (delivery.objectId !== null) objects ??= await ensureStaged(context.encode, session, part)
+      if (delivery.objectId !== null)
+        objects ??= await ensureStaged(context.encode, session, part, viewOf(part, destination.name))
       const { key, file } = await fileOf(context, part, objects ?? [], delivery, destination.name)
       // A revision takes the place of what was delivered, and only under the keys of that.
       const isRewrite = part.revision > 0 && delivery.objectId !== null

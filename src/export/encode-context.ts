@@ -10,6 +10,8 @@ export type EncodeContext = {
   nodeId: string
   stagingFolder: string
   destinations: readonly Destination[]
+  /** The keyed hash that rules put in the place of a value: the same on all nodes of the client. */
+  hash(value: string): string
   memoryMb: number
   threads: number
   /** Runs one piece of staging work at a time: DuckDB takes one job, and a part's folder has one writer. */

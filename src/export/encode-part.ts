@@ -1,24 +1,28 @@
 import { mkdir, rm } from 'node:fs/promises'
-import path from 'node:path'
 import type { Queryable, Session } from '../db.ts'
 import { AppError, messageOf } from '../errors.ts'
-import { manifestKey, objectKey } from '../storage/keys.ts'
+import { manifestKey } from '../storage/keys.ts'
 import { type Manifest, microsecondText, renderManifest } from '../storage/manifest.ts'
 import { producerVersion } from '../types.ts'
 import { copyOut, type StagedHour, selectOccurred } from './copy-out.ts'
 import type { EncodeContext } from './encode-context.ts'
-import { encodeStatement } from './encode-sql.ts'
+import { encodeViews, type NewObject } from './encode-views.ts'
 import {
   insertEncoded,
   isBuffered,
   type Part,
   type PartObject,
+  type RenderedManifest,
+  selectManifestSha256,
   selectObjects,
   selectPrevious,
   selectUsage,
+  type View,
+  viewsOf,
 } from './parts.ts'
 import { fetchStaged } from './remake.ts'
-import { isStaged, partFolder, stagedFile } from './staging.ts'
+import { rulesSha256 } from './rules.ts'
+import { isStaged, partFolder } from './staging.ts'
 
 /**
  * Encodes a claimed part: copies its rows out, checks their number against the ledger before anything is encoded, writes
@@ -36,10 +40,10 @@ const encodeOnce = async (context: EncodeContext, session: Session, part: Part):
     rows === part.events - part.erased
       ? null
       : `The buffer holds ${rows} rows of this part, its ledger ${part.events - part.erased}.`
-  const objects = quarantined ? [] : await encodeHours(context, part, staged)
+  const objects = quarantined ? [] : await encodeViews(context, part, staged, viewsOf(part))
   const occurred = await selectOccurred(session, part)
-  const manifest = await composeManifest(context, session, part, { objects, occurred, quarantined })
-  await context.db.transaction((tx) => insertEncoded(tx, part, { manifest, quarantined, objects }))
+  const manifests = await composeManifests(context, session, part, { objects, occurred, quarantined })
+  await context.db.transaction((tx) => insertEncoded(tx, part, { manifests, quarantined, objects }))
 }
 
 /**
@@ -47,16 +51,16 @@ const encodeOnce = async (context: EncodeContext, session: Session, part: Part):
  * buffer and this is the version that made them: the same part gives the same bytes. Otherwise they are brought back from
  * a destination that has verified them. Throws `export_encode_failed`; what is delivered is always what the manifest says.
  */
-export const ensureStaged = (context: EncodeContext, session: Session, part: Part): Promise<PartObject[]> =>
-  context.oneAtATime(() => ensureOnce(context, session, part))
+export const ensureStaged = (context: EncodeContext, session: Session, part: Part, view: View): Promise<PartObject[]> =>
+  context.oneAtATime(() => ensureOnce(context, session, part, view))
 
-const ensureOnce = async (context: EncodeContext, session: Session, part: Part): Promise<PartObject[]> => {
-  const objects = await selectObjects(session, part.partId)
+const ensureOnce = async (context: EncodeContext, session: Session, part: Part, view: View): Promise<PartObject[]> => {
+  const objects = await selectObjects(session, part.partId, view)
   let missing = await notStaged(context, part, objects)
   if (missing.length === 0) return objects
   if (part.producer === producerVersion && (await isBuffered(session, part))) {
-    const hours = [...new Set(objects.map((object) => object.hourMs))]
-    await encodeHours(context, part, await stageRows(context, session, part, hours))
+    const hours = [...new Set((await selectObjects(session, part.partId)).map((object) => object.hourMs))]
+    await encodeViews(context, part, await stageRows(context, session, part, hours), viewsOf(part))
     missing = await notStaged(context, part, objects)
   }
   await fetchStaged(context, session, part, missing)
@@ -93,57 +97,47 @@ export const stageRows = async (
   }
 }
 
-export const encodeHours = async (
-  context: EncodeContext,
-  part: Part,
-  staged: readonly StagedHour[],
-): Promise<Omit<PartObject, 'objectId'>[]> => {
-  const name = { node: context.nodeId, epoch: part.epoch, seq: part.seq }
-  const objects: Omit<PartObject, 'objectId'>[] = []
-  for (const { hourMs, file, rows } of staged) {
-    const outputs = part.formats.map((format) => {
-      const key = objectKey(name, format, hourMs)
-      return {
-        format,
-        key,
-        compression: part.compression[format] ?? ('gzip' as const),
-        file: stagedFile(context.stagingFolder, part.partId, { key }),
-      }
-    })
-    const { written } = await context.duckDb.run({
-      what: `Encoding ${path.basename(file)}`,
-      tempFolder: path.join(partFolder(context.stagingFolder, part.partId), 'tmp'),
-      memoryMb: context.memoryMb,
-      threads: context.threads,
-      writes: outputs.map((one) => ({
-        file: one.file,
-        sql: encodeStatement(one.format, one.compression, file, one.file),
-      })),
-      reads: [],
-    })
-    await rm(file)
-    for (const [i, { format, key, compression }] of outputs.entries()) {
-      const made = written[i]
-      if (!made || made.rows !== rows)
-        throw new AppError('export_encode_failed', `${key} would hold ${made?.rows} rows of ${rows}.`)
-      objects.push({ format, compression, hourMs, key, rows, bytes: made.bytes, sha256: made.sha256 })
-    }
-  }
-  return objects
+type Content = {
+  objects: readonly NewObject[]
+  occurred: Manifest['occurred']
+  quarantined: string | null
 }
 
-export const composeManifest = async (
+/** The manifests of a part, one for each view. */
+export const composeManifests = async (
   context: EncodeContext,
   db: Queryable,
   part: Part,
-  content: {
-    objects: readonly Omit<PartObject, 'objectId'>[]
-    occurred: Manifest['occurred']
-    quarantined: string | null
-  },
-): Promise<{ text: string; sha256: string; key: string }> => {
+  content: Content,
+): Promise<RenderedManifest[]> => {
+  const manifests: RenderedManifest[] = []
+  for (const view of viewsOf(part)) {
+    const objects = content.objects.filter((object) => object.view === view)
+    manifests.push(await composeManifest(context, db, part, { ...content, objects }, view))
+  }
+  return manifests
+}
+
+/** What a filtered view says of itself. All formats hold the same rows. */
+const filterOf = (part: Part, content: Content, view: View): Manifest['filter'] => {
+  const rules = view === '' ? undefined : part.rules?.[view]
+  if (!rules) return undefined
+  const kept = content.objects.filter((one) => one.format === part.formats[0]).reduce((sum, one) => sum + one.rows, 0)
+  const dropped = content.quarantined === null ? part.events - part.erased - kept : 0
+  return { rules_sha256: rulesSha256(rules), kept, dropped }
+}
+
+const composeManifest = async (
+  context: EncodeContext,
+  db: Queryable,
+  part: Part,
+  content: Content,
+  view: View,
+): Promise<RenderedManifest> => {
+  const filter = filterOf(part, content, view)
+  const superseded = part.revision > 0 ? await selectManifestSha256(db, part.partId, part.revision - 1, view) : null
   const name = { node: context.nodeId, epoch: part.epoch, seq: part.seq }
-  const { previousSha256, predecessor } = await selectPrevious(db, part)
+  const { previousSha256, predecessor } = await selectPrevious(db, part, view)
   const rendered = renderManifest({
     version: 1,
     client_id: context.clientId,
@@ -151,13 +145,14 @@ export const composeManifest = async (
     epoch: part.epoch,
     part: part.seq,
     revision: part.revision,
-    supersedes_sha256: part.revision > 0 ? part.manifestSha256 : null,
+    supersedes_sha256: superseded,
     previous_manifest_sha256: previousSha256,
     predecessor,
     created_at: microsecondText(part.createdMs),
     producer: `evothesis ${part.producer}`,
     schema_version: part.schemaVersion,
     quarantined: content.quarantined !== null,
+    ...(filter && { filter }),
     events: part.events,
     erased: part.erased,
     pageviews: part.pageviews,
@@ -174,5 +169,5 @@ export const composeManifest = async (
       sha256,
     })),
   })
-  return { ...rendered, key: manifestKey(name, part.createdMs, part.revision) }
+  return { view, ...rendered, key: manifestKey(name, part.createdMs, part.revision) }
 }

@@ -18,6 +18,7 @@ import { checkHeads } from './heads.ts'
 import { withExporterLock } from './lock.ts'
 import { exportMetrics } from './metrics.ts'
 import { selectBacklog, selectNextUndelivered, selectUnencoded } from './parts.ts'
+import type { Rules } from './rules.ts'
 import { dropStaged, stagedParts } from './staging.ts'
 
 export type ExporterOptions = {
@@ -31,6 +32,9 @@ export type ExporterOptions = {
   partBytesMax: number
   encodeMemoryMb: number
   encodeThreads: number
+  rules: Rules | null
+  /** The keyed hash that rules use. */
+  hash(value: string): string
 }
 export type ExporterDeps = {
   db: Db
@@ -87,6 +91,7 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
         destinations,
         memoryMb: options.encodeMemoryMb,
         threads: options.encodeThreads,
+        hash: options.hash,
         oneAtATime: createSerial(),
       }
       const deliver: DeliverContext = { db, clock, log, encode }
@@ -230,4 +235,5 @@ const termsOf = ({ clock, destinations, options }: ExporterDeps): PartTerms => (
   compression: options.compression,
   destinations: destinations.map((destination) => destination.name),
   createdMs: clock.now(),
+  rules: options.rules,
 })

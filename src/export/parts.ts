@@ -1,6 +1,7 @@
 import type { Queryable, Tx } from '../db.ts'
 import type { DestinationName, ExportFormat } from '../types.ts'
 import type { Compression } from './encode-sql.ts'
+import type { Rules } from './rules.ts'
 
 export type Part = {
   partId: number
@@ -26,10 +27,21 @@ export type Part = {
   manifestSha256: string | null
   manifestKey: string | null
   quarantined: string | null
+  /** Frozen rules, by destination; null where nobody is filtered. */
+  rules: Rules | null
 }
+
+/** How a part looks in a destination: `''` where it is not filtered, else the destination's name. */
+export type View = '' | 'client'
+
+export const viewOf = ({ rules }: Pick<Part, 'rules'>, destination: DestinationName): View =>
+  destination === 'client' && rules?.client ? 'client' : ''
+/** All views of a part, the unfiltered one first. */
+export const viewsOf = ({ rules }: Pick<Part, 'rules'>): View[] => (rules?.client ? ['', 'client'] : [''])
 
 export type PartObject = {
   objectId: number
+  view: View
   format: ExportFormat
   compression: string
   hourMs: number
@@ -48,11 +60,15 @@ const partColumns = `p.part_id as "partId", p.epoch, p.seq, p.revision, (extract
   jsonb_build_object('count', p.batches, 'min', p.batch_min, 'max', p.batch_max) as batches, p.events, p.erased,
   p.pageviews, p.bytes, ${isoMicroseconds('p.received_min')} as "receivedMin",
   ${isoMicroseconds('p.received_max')} as "receivedMax", p.manifest, p.manifest_sha256 as "manifestSha256",
-  p.manifest_key as "manifestKey", p.quarantined`
+  p.manifest_key as "manifestKey", p.quarantined, p.rules`
 
 /** Parts that are not encoded yet, oldest first. */
 export const selectUnencoded = (db: Queryable): Promise<Part[]> =>
   db.query<Part>(`select ${partColumns} from export_parts p where manifest is null and not adopted order by part_id`)
+
+/** The view of a destination, from the rules of a part. */
+export const viewSql = (rules: string, destination: string): string =>
+  `case when coalesce(${rules}, '{}') ? ${destination} then ${destination} else '' end`
 
 /** A part as one of its manifests says it: revision and manifest are that one's. */
 export type PartLink = Part & { link: number; dueMs: number | null }
@@ -72,8 +88,9 @@ export const selectNextUndelivered = async (
              where d.part_id = m.part_id and d.revision = m.revision and destination = $1::text
                and state in ('pending', 'parked')) as "dueMs"
      from export_manifests m join export_parts p using (part_id)
-     where link = (select min(link) from deliveries join export_manifests using (part_id, revision)
-                   where destination = $1::text and link > $2::bigint and state in ('pending', 'parked'))`,
+     where link = (select min(link) from deliveries d join export_manifests x using (part_id, revision)
+                   where destination = $1::text and link > $2::bigint and state in ('pending', 'parked')
+                     and x.view = ${viewSql('(select rules from export_parts p where p.part_id = d.part_id)', 'd.destination')})`,
     [destination, afterLink],
   )
   return rows[0]
@@ -106,12 +123,13 @@ export const selectBacklog = async (db: Queryable): Promise<number> => {
   return row?.events ?? 0
 }
 
-export const selectObjects = (db: Queryable, partId: number): Promise<PartObject[]> =>
+/** The files of the newest revision, in one view. */
+export const selectObjects = (db: Queryable, partId: number, view: View = ''): Promise<PartObject[]> =>
   db.query<PartObject>(
-    `select object_id as "objectId", format, o.compression, (extract(epoch from hour) * 1000)::bigint as "hourMs", key,
+    `select object_id as "objectId", view, format, o.compression, (extract(epoch from hour) * 1000)::bigint as "hourMs", key,
             rows, o.bytes, sha256
-     from export_objects o join export_parts p using (part_id, revision) where part_id = $1::bigint order by object_id`,
-    [partId],
+     from export_objects o join export_parts p using (part_id, revision) where part_id = $1::bigint and view = $2::text order by object_id`,
+    [partId, view],
   )
 
 /** True while all rows of a part are in the buffer: its ledger rows leave together with them. */
@@ -158,50 +176,74 @@ export const selectUsage = (
 
 export type Head = { node: string; epoch: string; part: number; revision: number; sha256: string }
 
-/** What a new manifest is chained to: the newest one of its epoch, else the epoch's predecessor. */
+/**
+ * What a new manifest is chained to: in its destination, the newest one of its epoch, else the epoch's predecessor. A
+ * filtered destination has a chain of its own from the first filtered part on; before, it had everybody's.
+ */
 export const selectPrevious = async (
   db: Queryable,
-  part: Pick<Part, 'epoch'>,
+  part: Pick<Part, 'epoch' | 'seq'>,
+  view: View,
 ): Promise<{ previousSha256: string | null; predecessor: Head | null }> => {
   const [row] = await db.query<{ sha256: string | null; predecessor: Head | null }>(
-    `select (select m.sha256 from export_manifests m join export_parts p using (part_id)
-             where p.epoch = e.epoch order by link desc limit 1) as sha256,
+    `with links as (
+       select m.link, m.sha256, m.view, p.seq, m.revision
+       from export_manifests m join export_parts p using (part_id) where p.epoch = $1::text
+     )
+     select coalesce((select sha256 from links where view = $2::text order by link desc limit 1),
+                     (select sha256 from links where view = '' and (seq < $3::bigint or $2::text = '')
+                      order by link desc limit 1)) as sha256,
             predecessor
      from epochs e where epoch = $1::text`,
-    [part.epoch],
+    [part.epoch, view, part.seq],
   )
   const isFirst = row?.sha256 == null
   const predecessor = isFirst ? (row?.predecessor ?? null) : null
   return { previousSha256: row?.sha256 ?? predecessor?.sha256 ?? null, predecessor }
 }
 
+/** SHA-256 of the manifest of a revision; null where there is none in this view. */
+export const selectManifestSha256 = async (
+  db: Queryable,
+  partId: number,
+  revision: number,
+  view: View,
+): Promise<string | null> => {
+  const [row] = await db.query<{ sha256: string }>(
+    'select sha256 from export_manifests where part_id = $1::bigint and revision = $2::int and view = $3::text',
+    [partId, revision, view],
+  )
+  return row?.sha256 ?? null
+}
+
+export type RenderedManifest = { view: View; text: string; sha256: string; key: string }
 export type Encoded = {
-  manifest: { text: string; sha256: string; key: string }
+  /** One for each view, the unfiltered one first. */
+  manifests: RenderedManifest[]
   quarantined: string | null
   objects: Omit<PartObject, 'objectId'>[]
 }
 
-/** Records an encoded part: its manifest, its objects, and their deliveries. One transaction of the caller. */
+/** Records an encoded part: its manifests, its objects, and their deliveries. One transaction of the caller. */
 export const insertEncoded = async (tx: Tx, part: Part, encoded: Encoded): Promise<void> => {
+  const [main] = encoded.manifests
   await tx.execute(
     `update export_parts set manifest = $2::text, manifest_sha256 = $3::text, manifest_key = $4::text,
             quarantined = $5::text, revision = $6::int, revision_wanted = $6::int, encoded_at = now()
      where part_id = $1::bigint and (manifest is null or revision < $6::int)`,
-    [
-      ...[part.partId, encoded.manifest.text, encoded.manifest.sha256, encoded.manifest.key],
-      ...[encoded.quarantined, part.revision],
-    ],
+    [part.partId, main?.text, main?.sha256, main?.key, encoded.quarantined, part.revision],
   )
+  for (const { view, key, sha256, text } of encoded.manifests)
+    await tx.execute(
+      `insert into export_manifests (part_id, revision, view, key, sha256, manifest)
+       values ($1::bigint, $2::int, $3::text, $4::text, $5::text, $6::text)`,
+      [part.partId, part.revision, view, key, sha256, text],
+    )
   await tx.execute(
-    `insert into export_manifests (part_id, revision, key, sha256, manifest)
-     values ($1::bigint, $2::int, $3::text, $4::text, $5::text)`,
-    [part.partId, part.revision, encoded.manifest.key, encoded.manifest.sha256, encoded.manifest.text],
-  )
-  await tx.execute(
-    `insert into export_objects (part_id, revision, format, hour, compression, key, rows, bytes, sha256)
-     select $1::bigint, $2::int, format, to_timestamp("hourMs"::float8 / 1000), compression, key, rows, bytes, sha256
-     from jsonb_to_recordset($3::jsonb) as o(format text, "hourMs" bigint, compression text, key text, rows bigint,
-                                             bytes bigint, sha256 text)`,
+    `insert into export_objects (part_id, revision, view, format, hour, compression, key, rows, bytes, sha256)
+     select $1::bigint, $2::int, view, format, to_timestamp("hourMs"::float8 / 1000), compression, key, rows, bytes, sha256
+     from jsonb_to_recordset($3::jsonb) as o(view text, format text, "hourMs" bigint, compression text, key text,
+                                             rows bigint, bytes bigint, sha256 text)`,
     [part.partId, part.revision, JSON.stringify(encoded.objects)],
   )
   // A destination that was added later has deliveries, too.
@@ -210,8 +252,10 @@ export const insertEncoded = async (tx: Tx, part: Part, encoded: Encoded): Promi
      select $1::bigint, $2::int, object_id, destination
      from (select unnest($3::text[]) as destination
            union select destination from deliveries where part_id = $1::bigint) as destinations,
-          (select object_id from export_objects where part_id = $1::bigint and revision = $2::int
-           union all select null) as o`,
+          lateral (select object_id from export_objects o
+                   where o.part_id = $1::bigint and o.revision = $2::int
+                     and o.view = ${viewSql('(select rules from export_parts p where p.part_id = $1::bigint)', 'destination')}
+                   union all select null) as o`,
     [part.partId, part.revision, part.destinations],
   )
 }

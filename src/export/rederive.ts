@@ -35,7 +35,7 @@ export const rederivePart = async (
     await service.close()
   }
   const objects = await db.query<{ key: string; sha256: string }>(
-    'select key, sha256 from export_objects where part_id = $1::bigint and revision = $2::int order by key',
+    `select key, sha256 from export_objects where part_id = $1::bigint and revision = $2::int and view = '' order by key`,
     [part.partId, part.revision],
   )
   const made = await Promise.all(objects.map(({ key }) => sha256Of(path.join(folder, 'exports', 'backup', key))))

@@ -5,8 +5,9 @@ import { withoutPersonStatement } from '../storage/object-sql.ts'
 import type { Person } from '../storage/person.ts'
 import { digestOfFile } from '../storage/sha256.ts'
 import type { EncodeContext } from './encode-context.ts'
-import { type Part, type PartObject, selectVerifiedIn } from './parts.ts'
+import { type Part, type PartObject, selectObjects, selectVerifiedIn } from './parts.ts'
 import { fetchObject, isStaged, stagedFile } from './staging.ts'
+import { encodeFromFile } from './view-from-file.ts'
 
 /**
  * Brings files back that are not on the local disk: from a destination that has verified them, or, where they belong to a
@@ -15,16 +16,35 @@ import { fetchObject, isStaged, stagedFile } from './staging.ts'
 export const fetchStaged = async (
   context: EncodeContext,
   db: Queryable,
-  part: Pick<Part, 'partId' | 'revision'>,
+  part: Part,
   objects: readonly PartObject[],
 ): Promise<void> => {
   for (const object of objects) {
     if (await isStaged(context.stagingFolder, part.partId, object)) continue
     const sources = await sourcesOf(context, db, object)
-    const isNowhere = sources.length === 0 && part.revision > 0
-    if (isNowhere) await remake(context, db, part.partId, object)
-    else await fetchObject(sources, context.stagingFolder, part.partId, object)
+    const remakes = object.view !== '' ? remakeView : part.revision > 0 && sources.length === 0 ? remake : undefined
+    try {
+      if (sources.length > 0 || !remakes) {
+        await fetchObject(sources, context.stagingFolder, part.partId, object)
+        continue
+      }
+    } catch (error) {
+      // The only destination that had it was emptied.
+      if (!remakes) throw error
+    }
+    await remakes(context, db, part, object)
   }
+}
+
+/** A filtered file that no destination has is made again of the unfiltered one, by the rules that are frozen in the part. */
+const remakeView = async (context: EncodeContext, db: Queryable, part: Part, object: PartObject): Promise<void> => {
+  const source = (await selectObjects(db, part.partId)).find((one) => one.hourMs === object.hourMs)
+  if (!source) throw new AppError('export_encode_failed', `${object.key} has no unfiltered file to be made of.`)
+  await fetchStaged(context, db, part, [source])
+  const made = await encodeFromFile(context, part, source, object.view)
+  if (made.find((one) => one.format === object.format)?.sha256 === object.sha256) return
+  await rm(stagedFile(context.stagingFolder, part.partId, object), { force: true })
+  throw new AppError('export_encode_failed', `${object.key} came out with other bytes than its manifest says.`)
 }
 
 const sourcesOf = async (context: EncodeContext, db: Queryable, object: Pick<PartObject, 'objectId'>) => {
@@ -34,7 +54,7 @@ const sourcesOf = async (context: EncodeContext, db: Queryable, object: Pick<Par
   )
 }
 
-const remake = async (context: EncodeContext, db: Queryable, partId: number, object: PartObject): Promise<void> => {
+const remake = async (context: EncodeContext, db: Queryable, { partId }: Part, object: PartObject): Promise<void> => {
   const earlier = await selectEarlier(db, object)
   const people = await selectErased(db, partId)
   if (!earlier || people.length === 0)
@@ -64,9 +84,9 @@ const remake = async (context: EncodeContext, db: Queryable, partId: number, obj
 /** The newest earlier revision of an object that a destination has. */
 const selectEarlier = async (db: Queryable, object: PartObject): Promise<PartObject | undefined> => {
   const rows = await db.query<PartObject>(
-    `select o.object_id as "objectId", o.format, o.compression, (extract(epoch from o.hour) * 1000)::bigint as "hourMs",
+    `select o.object_id as "objectId", o.view, o.format, o.compression, (extract(epoch from o.hour) * 1000)::bigint as "hourMs",
             o.key, o.rows, o.bytes, o.sha256
-     from export_objects o join export_objects this on this.part_id = o.part_id and this.key = o.key
+     from export_objects o join export_objects this on this.part_id = o.part_id and this.view = o.view and this.key = o.key
      where this.object_id = $1::bigint and o.revision < this.revision
        and exists (select from deliveries d where d.object_id = o.object_id and d.verified_at is not null)
      order by o.revision desc limit 1`,

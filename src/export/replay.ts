@@ -1,5 +1,6 @@
 import type { Db } from '../db.ts'
 import { type DestinationName, destinationNames, type ExportFormat } from '../types.ts'
+import { viewSql } from './parts.ts'
 
 export type ReplayRange = {
   /** Parts with events that arrived in [from, to), ISO 8601. */
@@ -29,6 +30,7 @@ export const openReplay = (db: Db, range: ReplayRange): Promise<{ parts: number;
        select p.part_id, p.revision, o.object_id, destination
        from export_parts p, unnest($2::text[]) as destination,
             lateral (select object_id from export_objects x where x.part_id = p.part_id and x.revision = p.revision
+                       and x.view = ${viewSql('p.rules', 'destination')}
                      union all select null) as o
        where p.part_id = any($1::bigint[])
        on conflict do nothing`,

@@ -5,12 +5,20 @@ import { erasedUsageStatement, withoutPersonStatement } from '../storage/object-
 import type { Person } from '../storage/person.ts'
 import { selectOccurred } from './copy-out.ts'
 import type { EncodeContext } from './encode-context.ts'
-import { composeManifest, encodeHours, stageRows } from './encode-part.ts'
-import { insertEncoded, type Part, type PartObject, selectObjects, voidOlderFiles } from './parts.ts'
+import { composeManifests, stageRows } from './encode-part.ts'
+import { encodeViews, type NewObject } from './encode-views.ts'
+import {
+  insertEncoded,
+  type Part,
+  type PartObject,
+  selectObjects,
+  type View,
+  viewsOf,
+  voidOlderFiles,
+} from './parts.ts'
 import { fetchStaged } from './remake.ts'
 import { stagedFile } from './staging.ts'
-
-type NewObject = Omit<PartObject, 'objectId'>
+import { encodeFromFile } from './view-from-file.ts'
 
 /** Erased rows of a site and a quarter. */
 export type ErasedUsage = { site_id: string; quarter: string; events: number }
@@ -31,13 +39,13 @@ export const reviseFromBuffer = (context: EncodeContext, session: Session, part:
         'export_count_mismatch',
         `The buffer holds ${rows} rows of part ${part.seq}, its ledger ${part.events - part.erased}.`,
       )
-    const objects = await encodeHours(context, part, staged)
+    const objects = await encodeViews(context, part, staged, viewsOf(part))
     const occurred = await selectOccurred(session, part)
-    const manifest = await composeManifest(context, session, revised, {
+    const manifests = await composeManifests(context, session, revised, {
       ...{ objects, occurred, quarantined: part.quarantined },
     })
     await context.db.transaction((tx) =>
-      insertRevision(tx, revised, { manifest, quarantined: part.quarantined, objects }),
+      insertRevision(tx, revised, { manifests, quarantined: part.quarantined, objects }),
     )
   })
 
@@ -71,15 +79,37 @@ export const reviseFromFiles = (
     const events = eventsOf(usage)
     if (others.some((other) => eventsOf(other) !== events))
       throw new AppError('export_count_mismatch', `The formats of part ${part.seq} hold different rows of one person.`)
+    for (const view of viewsOf(part).filter((one) => one !== ''))
+      rewritten.push(...(await reviseView(context, session, part, view, hours)))
     const occurred = occurredOf(part)
     await context.db.transaction(async (tx) => {
       await record(tx, usage)
       const revised = { ...part, revision: part.revision + 1, erased: part.erased + events }
-      const manifest = await composeManifest(context, tx, revised, { objects: rewritten, occurred, quarantined: null })
-      await insertRevision(tx, revised, { manifest, quarantined: null, objects: rewritten })
+      const content = { objects: rewritten, occurred, quarantined: null }
+      const manifests = await composeManifests(context, tx, revised, content)
+      await insertRevision(tx, revised, { manifests, quarantined: null, objects: rewritten })
     })
     return events
   })
+
+/** A filtered view's files are made again of the unfiltered ones, which lie in the staging folder without the person by now. */
+const reviseView = async (
+  context: EncodeContext,
+  session: Session,
+  part: Part,
+  view: View,
+  hours: ReadonlySet<number>,
+): Promise<NewObject[]> => {
+  const made: NewObject[] = (await selectObjects(session, part.partId, view))
+    .filter((object) => !hours.has(object.hourMs))
+    .map(({ objectId: _id, ...object }) => object)
+  const sources = await selectObjects(session, part.partId)
+  for (const hourMs of hours) {
+    const source = sources.find((object) => object.hourMs === hourMs)
+    if (source) made.push(...(await encodeFromFile(context, part, source, view)))
+  }
+  return made
+}
 
 /** Makes sure that these objects' files are on the local disk. */
 export const stageObjects = (
@@ -142,7 +172,8 @@ const carryVerified = (tx: Queryable, { partId, revision }: Part): Promise<numbe
     `update deliveries d set state = 'verified', identity = o.identity, evidence = o.evidence, verified_at = o.verified_at
      from export_objects new, export_objects old, deliveries o
      where d.part_id = $1::bigint and d.revision = $2::int and d.object_id = new.object_id
-       and old.part_id = $1::bigint and old.revision = $2::int - 1 and old.key = new.key and old.sha256 = new.sha256
+       and old.part_id = $1::bigint and old.revision = $2::int - 1 and old.view = new.view and old.key = new.key
+       and old.sha256 = new.sha256
        and o.object_id = old.object_id and o.destination = d.destination and o.state = 'verified'`,
     [partId, revision],
   )

@@ -5,8 +5,10 @@ import type { Db } from '../db.ts'
 import { diskOf } from '../disk.ts'
 import { isAppError, messageOf } from '../errors.ts'
 import type { App } from '../http.ts'
+import { createKeyedHash, type KeyedHash } from '../keyed-hash.ts'
 import type { Log } from '../log.ts'
 import { cronOf, startSchedule } from '../schedule.ts'
+import { ensureSecret } from '../secrets.ts'
 import type { Destination } from '../storage/destination.ts'
 import { createDestinations } from '../storage/destinations.ts'
 import { adopt } from './adopt.ts'
@@ -17,6 +19,7 @@ import { withExporterLock } from './lock.ts'
 import { watchStatus } from './metrics.ts'
 import { releaseBuffer } from './retention.ts'
 import { exportRoutes } from './routes.ts'
+import { loadRules } from './rules.ts'
 
 export type ExportService = {
   exporter: Exporter
@@ -37,6 +40,13 @@ const retentionEveryMs = 10 * 60_000
 /** The exporter with its schedule, its retries and its routes, as the settings say. */
 export const createExportService = ({ db, config, clock, log, adminToken }: ExportDeps): ExportService => {
   const destinations = createDestinations(config)
+  let keyedHash: KeyedHash | undefined
+  /** Asked for where rules hash, also those of parts from before. */
+  const hash = (value: string): string => {
+    const file = path.join(path.resolve(config.DATA_DIR), 'secrets', 'hash-key')
+    keyedHash ??= createKeyedHash(ensureSecret(config.HASH_KEY, file))
+    return keyedHash.text('export', value)
+  }
   const exporter = createExporter({
     db,
     clock,
@@ -57,6 +67,8 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
       partBytesMax: config.PART_BYTES_MAX,
       encodeMemoryMb: config.ENCODE_MEMORY_MB,
       encodeThreads: config.ENCODE_THREADS,
+      rules: config.EXPORT_RULES === undefined ? null : loadRules(config.EXPORT_RULES),
+      hash,
     },
   })
   watchStatus({ db, destinations, now: clock.now })

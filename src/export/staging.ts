@@ -11,14 +11,14 @@ import type { PartObject } from './parts.ts'
 export const partFolder = (stagingFolder: string, partId: number): string => path.join(stagingFolder, `part-${partId}`)
 
 /** The staged file of an object. */
-export const stagedFile = (stagingFolder: string, partId: number, object: Pick<PartObject, 'key'>): string =>
-  path.join(partFolder(stagingFolder, partId), object.key.replaceAll('/', '_'))
+export const stagedFile = (stagingFolder: string, partId: number, object: Pick<PartObject, 'key' | 'view'>): string =>
+  path.join(partFolder(stagingFolder, partId), object.view, object.key.replaceAll('/', '_'))
 
 /** True when the staged file has the object's bytes: a power cut may leave a file of the right size and other bytes. */
 export const isStaged = async (
   stagingFolder: string,
   partId: number,
-  object: Pick<PartObject, 'key' | 'bytes' | 'sha256'>,
+  object: Pick<PartObject, 'key' | 'view' | 'bytes' | 'sha256'>,
 ): Promise<boolean> => {
   const file = stagedFile(stagingFolder, partId, object)
   const found = await stat(file).catch(() => undefined)

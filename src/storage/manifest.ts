@@ -30,6 +30,8 @@ export const manifestSchema = z.object({
   producer: z.string(),
   schema_version: z.number().int().positive(),
   quarantined: z.boolean(),
+  /** In a filtered destination only: rows kept and dropped by its rules; kept + dropped + erased = events. */
+  filter: z.object({ rules_sha256: sha256Hex, kept: count, dropped: count }).optional(),
   events: count,
   erased: count,
   pageviews: count,

@@ -92,3 +92,16 @@ export const withoutPersonStatement = (
 ): string =>
   `copy (select * from ${tableOf(format, from)} where not ${personConditionDuckDb(person, columnOf(format))})
    to ${literal(to)} ${writeOptions(format, compression)}`
+
+/** Writes a delivered file as strict CSV (every value quoted, null empty), from which files can be encoded again. */
+export const stagedCsvStatement = (format: ExportFormat, from: string, to: string): string => {
+  const fields = exportColumns.map((name) => {
+    if (format !== 'json') return `"${name}"::varchar as "${name}"`
+    // The raw event ends the line; inside of texts quotes are escaped, so that its name stands there once.
+    if (name === 'raw_event_data')
+      return `substr(line, strpos(line, ',"raw_event_data":') + 18, length(line) - strpos(line, ',"raw_event_data":') - 18) as "${name}"`
+    return `json_extract_string(line, '$.${name}') as "${name}"`
+  })
+  return `copy (select ${fields.join(', ')} from ${tableOf(format, from)}) to ${literal(to)}
+    (format csv, header false, delimiter ',', quote '"', escape '"', nullstr '', force_quote *)`
+}

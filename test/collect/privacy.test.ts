@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Json } from '../../src/collect/json.ts'
+import type { Json } from '../../src/json.ts'
 import { createKeyedHash } from '../../src/keyed-hash.ts'
 import { createPrivacy } from '../../src/collect/privacy.ts'
 import { rewriteTree } from '../../src/collect/tree.ts'

@@ -57,7 +57,7 @@ t.test(`${chosen.length} faults of an S3 API, each lifted again, lose nothing an
       options: {
         ...{ clientId: 'acme', nodeId: 'n1', stagingFolder, stagingBytesMax: 1e9, formats: ['json', 'parquet'] },
         ...{ compression: { json: 'gzip', parquet: 'zstd' }, partRowsMax: 1000, partBytesMax: 1e9 },
-        ...{ encodeMemoryMb: 256, encodeThreads: 1 },
+        ...{ encodeMemoryMb: 256, encodeThreads: 1, rules: null, hash: (value: string) => value },
       },
     })
     const name = `${step} ${fault} ${whose}`

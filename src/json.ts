@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { numberDigitsMax } from './limits.ts'
+
+/** Digits of a number, and its exponent: readers of the files (NUMERIC, DECIMAL, JSON parsers) end about here. */
+export const numberDigitsMax = 4000
 
 export type Json = null | boolean | number | string | Json[] | JsonObject
 export type JsonObject = { [key: string]: Json }
