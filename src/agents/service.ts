@@ -2,12 +2,12 @@ import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import type { Db } from '../db.ts'
 import { isAppError, messageOf } from '../errors.ts'
-import { type App, requireAdmin } from '../http.ts'
+import type { App } from '../http.ts'
 import type { Log } from '../log.ts'
 import { hourMs } from './days.ts'
 import { openEngine } from './open-engine.ts'
+import { agentsRoutes } from './routes.ts'
 import type { RunReport } from './run.ts'
-import { selectStatus } from './status.ts'
 
 export type AgentsDeps = {
   db: Db
@@ -70,9 +70,7 @@ export const createAgentsService = (deps: AgentsDeps): AgentsService => {
   }
 
   return {
-    routes(app) {
-      app.get('/agents/status', { onRequest: requireAdmin(deps.adminToken) }, async () => selectStatus(db))
-    },
+    routes: (app) => agentsRoutes(app, { db, calendar: engine.calendar, adminToken: deps.adminToken }),
     runDue,
     start() {
       loop = (async () => {
