@@ -12,7 +12,11 @@ import { rotate } from './rotate.ts'
 import { upgrade } from './upgrade.ts'
 import { readAppliance, validate } from './validate.ts'
 
-export type ProvisionIo = { stdout: NodeJS.WritableStream }
+export type ProvisionIo = {
+  stdout: NodeJS.WritableStream
+  /** Says what is wrong with export.rules; handed in, because rooms meet in the composition root. */
+  rulesProblem?: (rules: unknown) => string | null
+}
 
 const help = `Usage: evothesis provision <action> [options]
 
@@ -56,7 +60,7 @@ export const provisionCommand = async (args: string[], io: ProvisionIo): Promise
   const [action = '', subject, ...rest] = positionals
   const run = actions[action]
   if (!run || subject === undefined || rest.length > 0) throw new AppError('usage_invalid', help)
-  const answer = await run(subject, values)
+  const answer = await run(subject, values, io)
   io.stdout.write(values.json ? `${JSON.stringify(answer.value, null, 2)}\n` : answer.text)
   return answer.ok ? 0 : 1
 }
@@ -91,7 +95,7 @@ const needed = (values: Given, ...names: (keyof Given)[]): void => {
     if (values[name] === undefined) throw new AppError('usage_invalid', `--${name} is missing.\n\n${help}`)
 }
 
-const actions: Record<string, (subject: string, values: Given) => Promise<Answer>> = {
+const actions: Record<string, (subject: string, values: Given, io: ProvisionIo) => Promise<Answer>> = {
   async keygen(file) {
     const recipient = await keygen(file)
     return { value: { file, recipient }, text: `${recipient}\n`, ok: true }
@@ -122,10 +126,14 @@ const actions: Record<string, (subject: string, values: Given) => Promise<Answer
       ok: true,
     }
   },
-  async validate(folder) {
+  async validate(folder, _values, { rulesProblem }) {
     const appliance = readAppliance(folder)
-    const found = validate(folder, appliance)
+    const { rules } = appliance.client.export
+    const wrongRules = rules === undefined ? null : (rulesProblem?.(rules) ?? null)
+    const checked = validate(folder, appliance)
+    const found = { ...checked, rules: wrongRules, ok: checked.ok && wrongRules === null }
     const lines = [
+      ...(wrongRules === null ? [] : [`export.rules: ${wrongRules}`]),
       ...found.breaches.map((one) => `${one.where}: ${one.message} (${one.rule})`),
       ...(found.settings === null ? [] : [found.settings]),
       ...found.differences.map((one) => `${one.path}: ${one.what}; run: evothesis provision render ${folder}`),

@@ -75,7 +75,7 @@ t.test('a backup is encrypted for everyone, and a lost machine is whole again fr
   t.equal(manifest.timescaledb === null, server?.kind === 'PostgreSQL')
   t.equal(manifest.tables.events_log, 65)
   t.equal(manifest.tables.statements > 0, true)
-  const listed = (await reader.keys()).filter((key) => key.startsWith('backups/'))
+  const listed = (await reader.keys()).filter((key) => /^backups\/n1\/\d/.test(key))
   t.strictSame(
     listed,
     ['database.dump.age', 'files.tar.age', 'manifest.json'].map((file) => `backups/n1/${name}/${file}`),

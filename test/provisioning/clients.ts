@@ -33,7 +33,7 @@ backup_bucket: { bucket: agency-backup, region: eu-central-1, sse: AES256 }
 export:
   schedule: every 15 minutes
   formats: [json, parquet]
-  rules: { client: { drop: [{ event_type: mouse_move }] } }
+  rules: { client: { exclude: { event_types: [mouse_move] }, hash: [ip_address] } }
 webhooks: { billing_url: https://hooks.agency.example/usage, alert_url: https://hooks.agency.example/alerts }
 settings: { BUFFER_RETENTION_HOURS: 168, BOTS: drop }
 database: { shared_buffers: 2GB }

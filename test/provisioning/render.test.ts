@@ -2,13 +2,17 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
+import { Writable } from 'node:stream'
 import { Ajv } from 'ajv'
 import addFormats from 'ajv-formats'
 import fc from 'fast-check'
 import t from 'tap'
 import { parse } from 'yaml'
+import { z } from 'zod'
+import { rulesSchema } from '../../src/export/rules.ts'
 import { parseClient } from '../../src/provisioning/client-file.ts'
 import { renderClientExample, renderClientManual, renderClientSchema } from '../../src/provisioning/client-manual.ts'
+import { provisionCommand } from '../../src/provisioning/command.ts'
 import { breachesOf } from '../../src/provisioning/policy.ts'
 import { listReleases, loadRelease } from '../../src/provisioning/release.ts'
 import { type RenderedFile, render } from '../../src/provisioning/render.ts'
@@ -193,6 +197,34 @@ t.test('unknown keys, secrets and contradictions are refused, each with its plac
   )
   refused('', /version/)
   refused('version: [', /not YAML/)
+})
+
+t.test('what is validated: rules of hardening, settings, export rules, and the folder itself', async (t) => {
+  const folder = await tempFolder(t)
+  const rulesProblem = (rules: unknown) => {
+    const checked = rulesSchema.safeParse(rules)
+    return checked.success ? null : z.prettifyError(checked.error)
+  }
+  const provision = async (action: string): Promise<[code: number, said: string]> => {
+    let said = ''
+    const stdout = new Writable({
+      write(chunk, _encoding, done) {
+        said += chunk
+        done()
+      },
+    })
+    return [await provisionCommand([action, folder], { stdout, rulesProblem }), said]
+  }
+  writeFileSync(path.join(folder, 'client.yaml'), clientTexts.sites)
+  t.match(await provision('validate'), [1, /^appliance: missing; run: evothesis provision render/])
+  t.match(await provision('render'), [0, /^Rendered \d+ files/])
+  t.match(await provision('validate'), [0, /no problem/])
+  t.match(await provision('diff'), [0, 'Nothing differs.'])
+  writeFileSync(path.join(folder, 'client.yaml'), clientTexts.sites.replace('mouse_move]', 'mouse_move], days: 3'))
+  await provision('render')
+  t.match(await provision('validate'), [1, /^export\.rules: .*days/])
+  writeFileSync(path.join(folder, 'appliance/note.txt'), 'mine')
+  await t.rejects(provision('render'), { code: 'conflict', message: /note\.txt was not rendered/ })
 })
 
 t.test('cloud-init stays below 16 KB, or is refused', async (t) => {
