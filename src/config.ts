@@ -148,7 +148,6 @@ const awsAddress = new URL('https://amazonaws.com')
 /** Settings that are reserved, and would be ignored by this version: refused rather than believed to work. */
 const reserved = (config: Config): Contradiction[] => {
   const asked: [SettingName, boolean][] = [
-    ['EXPORT_RETENTION_DAYS', config.EXPORT_RETENTION_DAYS !== undefined],
     ['AGENTS', config.AGENTS !== 'off'],
   ]
   return asked

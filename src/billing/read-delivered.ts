@@ -1,4 +1,5 @@
 import { type Destination, readText } from '../storage/destination.ts'
+import { readExpiries } from '../storage/expiries.ts'
 import { manifestsPrefix, parseManifestKey } from '../storage/keys.ts'
 import { type Manifest, parseManifest } from '../storage/manifest.ts'
 import { sha256OfText } from '../storage/sha256.ts'
@@ -36,7 +37,7 @@ export const readDelivered = async (destination: Destination): Promise<Delivered
   const objects = new Map<string, number>()
   for await (const { key, bytes } of destination.list('events/')) objects.set(key, bytes)
   differences.push(...checkChains(manifests), ...manifests.flatMap(checkSums))
-  const { missing, pending } = checkObjects(manifests, objects)
+  const { missing, pending } = checkObjects(manifests, objects, await readExpiries(destination))
   return { manifests, differences: [...differences, ...missing], pending }
 }
 
@@ -121,15 +122,17 @@ export const latestRevisions = (manifests: readonly FoundManifest[]): FoundManif
 const checkObjects = (
   manifests: readonly FoundManifest[],
   objects: ReadonlyMap<string, number>,
+  expiries: ReadonlyMap<string, unknown>,
 ): { missing: string[]; pending: string[] } => {
   const missing: string[] = []
   const claimed = new Set<string>()
   const lastPart = new Map<string, number>()
-  for (const { key, manifest } of latestRevisions(manifests)) {
+  for (const { key, manifest, sha256 } of latestRevisions(manifests)) {
     const chain = `${manifest.node_id}-${manifest.epoch}`
     lastPart.set(chain, Math.max(lastPart.get(chain) ?? 0, manifest.part))
     for (const object of manifest.objects) {
       claimed.add(object.key)
+      if (expiries.has(sha256)) continue
       const bytes = objects.get(object.key)
       if (bytes === undefined) missing.push(`${object.key} is missing; ${key} names it.`)
       else if (bytes !== object.bytes) missing.push(`${object.key} has ${bytes} bytes; ${key} says ${object.bytes}.`)

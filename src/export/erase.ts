@@ -252,7 +252,7 @@ const selectDelivered = (
      from erasures e
      where export_done_at is null and buffer_done_at is not null
        and not exists (select from export_parts p where p.part_id > e.scanned_part_id and manifest is not null
-                       and quarantined is null and p.events > p.erased
+                       and quarantined is null and p.expired_at is null and p.events > p.erased
                        and (select count(*) from batches b where b.part_id = p.part_id) <> p.batches)
        and not exists (select from erasure_parts x join export_parts p using (part_id)
                        where x.erasure_id = e.erasure_id

@@ -106,8 +106,8 @@ export const selectUnrevised = (db: Queryable): Promise<Part[]> =>
 export const selectReleased = async (db: Queryable, afterPartId: number): Promise<Part | undefined> => {
   const rows = await db.query<Part>(
     `select ${partColumns} from export_parts p
-     where part_id > $1::bigint and manifest is not null and quarantined is null and events > erased
-       and (select count(*) from batches b where b.part_id = p.part_id) <> p.batches
+     where part_id > $1::bigint and manifest is not null and quarantined is null and expired_at is null
+       and events > erased and (select count(*) from batches b where b.part_id = p.part_id) <> p.batches
      order by part_id limit 1`,
     [afterPartId],
   )

@@ -19,6 +19,12 @@ export const renderVerify = ({ destinations, parity }: VerifyOutcome): string =>
       `  ${count(one.manifests, 'manifest')}, ${count(one.objects, 'object')}, ${count(one.bytes, 'byte')}, ${count(one.events, 'event')} (${number(one.erased)} erased)`,
       ...one.starts.map((start) => `  node ${start.node}, epoch ${start.epoch}: from part ${start.part}`),
     )
+    if (one.expired > 0)
+      lines.push(
+        one.expired === 1
+          ? '  1 part has expired: its manifest stays, its files were deleted'
+          : `  ${number(one.expired)} parts have expired: their manifests stay, their files were deleted`,
+      )
     if (one.quarantined > 0)
       lines.push(
         one.quarantined === 1

@@ -19,7 +19,7 @@ export const openReplay = (db: Db, range: ReplayRange): Promise<{ parts: number;
   db.transaction(async (tx) => {
     const parts = await tx.query<{ part_id: number }>(
       `select part_id from export_parts
-       where manifest is not null and quarantined is null
+       where manifest is not null and quarantined is null and expired_at is null
          and received_max >= $1::timestamptz and received_min < $2::timestamptz order by part_id`,
       [range.from, range.to],
     )

@@ -14,6 +14,7 @@ import { createDestinations } from '../storage/destinations.ts'
 import { adopt } from './adopt.ts'
 import { selectWaiting } from './deliveries.ts'
 import { hasErasures } from './erase.ts'
+import { expireObjects } from './expire.ts'
 import { createExporter, type Exporter } from './exporter.ts'
 import { withExporterLock } from './lock.ts'
 import { watchStatus } from './metrics.ts'
@@ -108,9 +109,24 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
     }
   }
 
+  /** Lets delivered objects expire, where that is set. */
+  const expire = async (): Promise<void> => {
+    const days = config.EXPORT_RETENTION_DAYS
+    if (days === undefined) return
+    try {
+      const stagingFolder = path.join(path.resolve(config.DATA_DIR), 'staging')
+      const parts = await withExporterLock(db, () => expireObjects({ db, clock, destinations, stagingFolder }, days))
+      if (parts > 0) log.info({ parts, days }, 'delivered objects have expired')
+    } catch (error) {
+      const isBusy = isAppError(error) && error.code === 'export_busy'
+      log[isBusy ? 'info' : 'warn']({ err: error }, `objects could not expire: ${messageOf(error)}`)
+    }
+  }
+
   const retentionLoop = async (): Promise<void> => {
     while (!ended.signal.aborted) {
       await release()
+      await expire()
       await clock.sleep(retentionEveryMs, ended.signal)
     }
   }

@@ -1,4 +1,5 @@
 import { type Destination, readText } from '../storage/destination.ts'
+import { readExpiries } from '../storage/expiries.ts'
 import { manifestsPrefix, parseManifestKey } from '../storage/keys.ts'
 import {
   type Chain,
@@ -29,6 +30,8 @@ export type VerifyReport = {
   events: number
   erased: number
   quarantined: number
+  /** Parts whose objects were deleted after EXPORT_RETENTION_DAYS. */
+  expired: number
   /** Objects of parts after the newest manifest: under way, or their manifest is missing. */
   pending: string[]
   problems: Problem[]
@@ -55,7 +58,14 @@ export const verifyDestination = async (
   const present = new Map<string, number>()
   for await (const { key, bytes } of destination.list('events/')) present.set(key, bytes)
 
-  const claimed = chain.live.flatMap((link) => link.manifest.objects.map((object) => ({ link, object })))
+  const expiries = await readExpiries(destination)
+  const expired = chain.live.filter((link) => expiries.has(link.sha256))
+  // A crash may have left some of an expired part's objects.
+  for (const { manifest } of expired) for (const { key } of manifest.objects) present.delete(key)
+
+  const claimed = chain.live
+    .filter((link) => !expiries.has(link.sha256))
+    .flatMap((link) => link.manifest.objects.map((object) => ({ link, object })))
   const total = claimed.reduce((sum, { object }) => sum + object.bytes, 0)
   let done = 0
   for (const { object } of claimed) {
@@ -75,6 +85,7 @@ export const verifyDestination = async (
     events: chain.live.reduce((sum, { manifest }) => sum + manifest.events, 0),
     erased: chain.live.reduce((sum, { manifest }) => sum + manifest.erased, 0),
     quarantined: chain.live.filter(({ manifest }) => manifest.quarantined).length,
+    expired: expired.length,
     pending,
     problems: [...problems, ...unclaimed],
     chain,

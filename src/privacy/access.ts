@@ -97,7 +97,7 @@ const selectDeliveredObjects = (db: Queryable): Promise<DeliveredObject[]> =>
             (select coalesce(jsonb_agg(distinct jsonb_build_object('destination', destination, 'identity', identity)), '[]')
              from deliveries d where d.object_id = o.object_id and d.verified_at is not null) as places
      from export_parts p join export_objects o using (part_id, revision)
-     where p.quarantined is null and o.view = '' and (select count(*) from batches b where b.part_id = p.part_id) <> p.batches
+     where p.quarantined is null and p.expired_at is null and o.view = '' and (select count(*) from batches b where b.part_id = p.part_id) <> p.batches
      order by p.part_id, o.hour, array_position(array['json', 'parquet', 'csv'], o.format)`,
   )
 

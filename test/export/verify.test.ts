@@ -171,6 +171,7 @@ t.test('one of a thing is not told in the plural', (t) => {
         {
           ...{ place: 'folder:/x', full: true, starts: [], manifests: n, objects: n, bytes: n, events: n, erased: n },
           quarantined: n,
+          expired: n,
           pending: Array.from({ length: n }, () => 'key'),
           problems: Array.from({ length: n }, () => ({ kind: 'rows', key: 'key', message: 'differs' })),
         },
@@ -181,6 +182,7 @@ t.test('one of a thing is not told in the plural', (t) => {
   for (const phrase of [
     '1 manifest, 1 object, 1 byte, 1 event (',
     '1 part is quarantined',
+    '1 part has expired',
     '1 object after the newest',
   ])
     t.match(one, phrase)
