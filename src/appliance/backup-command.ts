@@ -1,4 +1,6 @@
 import { utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { findBufferUrl } from '../buffer.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
@@ -26,7 +28,7 @@ const help = `Usage: evothesis backup [options]
 Needs pg_dump of the server's major version. Exit code: 0 done, 1 failed, 2 wrong usage.
 `
 /** The container's healthcheck looks at this file. */
-const aliveFile = '/tmp/backup-alive'
+const aliveFile = path.join(tmpdir(), 'backup-alive')
 const aliveEveryMs = 60_000
 const retryMs = 30 * 60_000
 const staleMs = 26 * 3_600_000

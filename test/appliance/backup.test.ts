@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { generateX25519Identity } from 'age-encryption'
@@ -12,6 +12,8 @@ import { createFolderDestination } from '../../src/storage/folder-destination.ts
 import { bucketReader, bucketSettings } from '../support/buckets.ts'
 import { tempFolder } from '../support/exporter.ts'
 import { startTestS3, type TestS3 } from '../support/s3.ts'
+import { collectOutput, exitOf, runProgram } from '../support/server.ts'
+import { until } from '../support/until.ts'
 import { findServerWithPrograms } from './postgres-with-programs.ts'
 import { runCommand } from './run-command.ts'
 
@@ -230,6 +232,36 @@ t.test('a backup wants two readers and programs of the right version', { skip },
     'nothing is left on the disk',
   )
 })
+
+t.test(
+  'the scheduled backup makes up for one that is missing, tells how the machine is, and ends in order',
+  { skip },
+  async (t) => {
+    const s3 = await startTestS3(['agency'])
+    t.teardown(s3.close)
+    const { env, reader } = await createMachine(t, s3, 'scheduled')
+    const PATH = `${server?.programs}:${process.env.PATH}`
+    const child = runProgram(['backup', '--scheduled'], {
+      ...env,
+      PATH,
+      BACKUP_SCHEDULE: 'daily',
+      TMPDIR: env.DATA_DIR,
+    })
+    const said = collectOutput(child)
+    const ended = exitOf(child)
+    await until('the status is there', async () => (await reader.keys()).includes('backups/n1/status.json'))
+    const status = JSON.parse((await reader.read('backups/n1/status.json')).toString()) as {
+      checks: { name: string; state: string }[]
+    }
+    t.match(
+      status.checks.find((one) => one.name === 'backup'),
+      { state: 'ok' },
+    )
+    t.ok(existsSync(path.join(env.DATA_DIR, 'backup-alive')), 'the healthcheck has its sign')
+    child.kill('SIGTERM')
+    t.equal(await ended, 0, said())
+  },
+)
 
 t.test('old backups leave, the latest whole one never does', async (t) => {
   const folder = await tempFolder(t)
