@@ -147,9 +147,7 @@ const awsAddress = new URL('https://amazonaws.com')
 
 /** Settings that are reserved, and would be ignored by this version: refused rather than believed to work. */
 const reserved = (config: Config): Contradiction[] => {
-  const asked: [SettingName, boolean][] = [
-    ['AGENTS', config.AGENTS !== 'off'],
-  ]
+  const asked: [SettingName, boolean][] = [['AGENTS', config.AGENTS !== 'off']]
   return asked
     .filter(([, isAsked]) => isAsked)
     .map(([setting]) => ({ setting, message: 'is not available in this version; leave it out', of: [setting] }))
