@@ -37,13 +37,8 @@ const hardened = (client: Client, name: Service): Record<string, unknown> => {
   }
 }
 
-/** The address that answers to whoever asks the process itself. */
-const askHealth = [
-  'CMD',
-  'node',
-  '-e',
-  "fetch('http://127.0.0.1:8000/health').then(a => process.exit(a.ok ? 0 : 1), () => process.exit(1))",
-]
+/** No word with a space in it: podman takes such a command apart again. */
+const askHealth = ['CMD', 'node', '/app/healthcheck.js']
 const health = (test: string[], startSeconds = 30) => ({
   test,
   interval: '15s',
@@ -95,7 +90,7 @@ export const composeOf = (client: Client, release: Release): Compose => {
       command: ['backup', '--scheduled'],
       networks: ['front', 'back'],
       depends_on: { timescaledb: healthy },
-      healthcheck: health(['CMD', 'sh', '-c', 'test -n "$$(find /tmp/backup-alive -mmin -5)"']),
+      healthcheck: health([...askHealth, '/tmp/backup-alive']),
       stop_grace_period: '120s',
     },
     nginx: nginx(client, release),
@@ -187,7 +182,7 @@ const certbot = (client: Client, release: Release): ComposeService => ({
   ],
   networks: ['front'],
   depends_on: { nginx: { condition: 'service_started' } },
-  healthcheck: health(['CMD', 'sh', '-c', 'test -n "$$(find /tmp/certbot-alive -mmin -800)"'], 60),
+  healthcheck: health(['CMD-SHELL', 'test -n "$$(find /tmp/certbot-alive -mmin -800)"'], 60),
 })
 
 /** The text of `compose.yaml`. Nothing in it is filled in later: there is no variable that could be unset. */
