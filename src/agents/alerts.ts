@@ -9,7 +9,7 @@ import { factsIn, hash16 } from './make-fact.ts'
 import { type Counts, count, readCounts } from './page-tally.ts'
 import type { DropoffAlert } from './report.ts'
 import { writeFacts } from './report-rows.ts'
-import { baselineDays, type DropoffTest, type Judged, locateLoss, testDropoffs } from './test-dropoffs.ts'
+import { baselineDays, type DropoffTest, hourlyLook, type Judged, locateLoss, testDropoffs } from './test-dropoffs.ts'
 
 export type AlertDeps = {
   db: Db
@@ -63,6 +63,54 @@ export const judgeDays = async (
   return { days: rows.length, opened }
 }
 
+/** The last hour is left out: its visits are under way, and not to have ordered yet is no loss. */
+const underWayMs = 3_600_000
+
+/**
+ * Looks at the day that is not over: its hours so far against the same hours of the days before. Spends a small part of
+ * the promise, so that it finds what is badly broken, and leaves the rest to the night. Resolves to how many were opened.
+ */
+export const judgeToday = (deps: AlertDeps, runId: number, asOfMs: number): Promise<number> => {
+  const { db, calendar, file } = deps
+  const untilMs = asOfMs - underWayMs
+  const day = calendar.dayOf(untilMs)
+  const hour = calendar.hourOf(untilMs)
+  if (hour === 0 || day !== calendar.dayOf(asOfMs)) return Promise.resolve(0)
+  return db.transaction(async (tx) => {
+    const from = addDays(day, -historyDays)
+    const sites = await selectSiteDays(tx, from, day)
+    const alerts = await selectAlerts(tx, from)
+    const funnels = (await selectFunnels(tx, deps, sites, alerts, from, day)).map((one) => ({
+      ...one,
+      judged: { ...one.judged, days: untilHour(one.judged.days, hour) },
+    }))
+    const tests = testDropoffs(
+      funnels.map(({ judged }) => judged),
+      day,
+      file.alerts,
+      hourlyLook,
+    )
+    let opened = 0
+    for (const found of tests.filter(
+      ({ q, difference }) => q <= file.alerts.q && difference >= file.alerts.points_min,
+    )) {
+      const one = funnels.find(({ judged }) => judged.siteId === found.siteId && judged.funnelId === found.funnelId)
+      const open = alerts.find(
+        (alert) =>
+          alert.state === 'open' &&
+          alert.site_id === found.siteId &&
+          alert.funnel_id === found.funnelId &&
+          alert.step === found.step,
+      )
+      if (one) opened += await raise(tx, deps, runId, { ...one, found, open, sites, day, atMs: asOfMs })
+    }
+    return opened
+  })
+}
+
+const untilHour = (days: ReadonlyMap<Day, DayCells>, hour: number): Map<Day, DayCells> =>
+  new Map([...days].map(([day, { cells }]) => [day, { day, cells: cells.filter(([at]) => at < hour) }]))
+
 const judgeNight = async (tx: Tx, deps: AlertDeps, runId: number, day: Day): Promise<number> => {
   const { file } = deps
   const from = addDays(day, -historyDays)
@@ -85,7 +133,16 @@ const judgeNight = async (tx: Tx, deps: AlertDeps, runId: number, day: Day): Pro
       const found = own
         .filter(({ q, difference }) => q <= file.alerts.q && difference >= file.alerts.points_min)
         .sort((a, b) => a.p - b.p)[0]
-      if (found) opened += await raise(tx, deps, runId, { found, open, funnel, judged, sites, day })
+      if (found)
+        opened += await raise(tx, deps, runId, {
+          found,
+          open,
+          funnel,
+          judged,
+          sites,
+          day,
+          atMs: deps.calendar.endOf(day),
+        })
       else if (open && (isWell(own, open) || daysBetween(open.to_day, day) >= staleDays))
         await clear(tx, deps, open, deps.calendar.endOf(day))
     }
@@ -176,12 +233,13 @@ type Raise = {
   judged: Judged
   sites: Map<string, Map<Day, SiteDayState>>
   day: Day
+  /** When it was found. */
+  atMs: number
 }
 
 /** Opens an alert, or renews the open one. Resolves to 1 for a new one. */
 const raise = async (tx: Tx, deps: AlertDeps, runId: number, raised: Raise): Promise<number> => {
-  const { found, open, funnel, judged, day } = raised
-  const atMs = deps.calendar.endOf(day)
+  const { found, open, funnel, judged, day, atMs } = raised
   const test = located(found, judged, open, day)
   const severity = severityOf(test.difference)
   const isMaterial = !open || open.severity !== severity

@@ -1,4 +1,5 @@
 import type { Fact } from './fact.ts'
+import { compare } from './paths.ts'
 import type { DropoffAlert, VaultInput } from './report.ts'
 import type { RunReport } from './run.ts'
 import type { AgentsStatus } from './status.ts'
@@ -32,7 +33,8 @@ export const renderRun = (report: RunReport, input: VaultInput): string =>
 const renderDays = ({ days }: VaultInput): string[] => [
   ...table([
     ['Day', 'Site', 'Sessions', 'Visitors', 'Orders', 'Conversion', 'Revenue', 'Tracking'],
-    ...days
+    ...[...days]
+      .sort((a, b) => (a.day === b.day ? compare(a.rawSite, b.rawSite) : compare(a.day, b.day)))
       .slice(-rowsShownMax)
       .map(({ day, rawSite, totals, quality, isComplete }) => [
         `${day}${isComplete ? '' : ' …'}`,

@@ -50,27 +50,24 @@ export const dropReports = (
 export const writeFacts = async (tx: Queryable, siteId: string, all: readonly Fact[], runId: number): Promise<void> => {
   const facts = [...new Map(all.map((fact) => [fact.id, fact])).values()]
   if (facts.length === 0) return
-  const detailOf = ({ interval, compare, notEnoughHistory, isPersonal, currency }: Fact): string =>
-    JSON.stringify({ interval, compare, notEnoughHistory, isPersonal, currency })
+  // One JSON text: arrays of ten columns would each be quoted element by element.
+  const rows = facts.map(({ id, metric, value, unit, n, window, dims, method, queryHash, ...detail }) => ({
+    ...{ fact_id: id, metric, value, unit, n, window_from: window.from, window_to: window.to, dims, method },
+    ...{ query_hash: queryHash, detail },
+  }))
   await tx.execute(
     `insert into facts (fact_id, site_id, metric, value, unit, n, window_from, window_to, dims, method, query_hash, detail,
                         changed_run)
      select fact_id, $1::text, metric, value, unit, n, window_from, window_to, dims, method, query_hash, detail, $2::bigint
-     from unnest($3::text[], $4::text[], $5::float8[], $6::text[], $7::bigint[], $8::timestamptz[], $9::timestamptz[],
-                 $10::jsonb[], $11::text[], $12::text[], $13::jsonb[])
-       as w(fact_id, metric, value, unit, n, window_from, window_to, dims, method, query_hash, detail)
+     from json_to_recordset($3::json)
+       as w(fact_id text, metric text, value float8, unit text, n bigint, window_from timestamptz, window_to timestamptz,
+            dims jsonb, method text, query_hash text, detail jsonb)
      on conflict (fact_id) do update set value = excluded.value, unit = excluded.unit, n = excluded.n,
        window_to = excluded.window_to, method = excluded.method, query_hash = excluded.query_hash,
        detail = excluded.detail, changed_run = excluded.changed_run
      where (facts.value, facts.unit, facts.n, facts.method, facts.query_hash, facts.detail)
        is distinct from (excluded.value, excluded.unit, excluded.n, excluded.method, excluded.query_hash, excluded.detail)`,
-    [
-      ...[siteId, runId, facts.map(({ id }) => id), facts.map(({ metric }) => metric)],
-      ...[facts.map(({ value }) => value), facts.map(({ unit }) => unit), facts.map(({ n }) => n)],
-      ...[facts.map(({ window }) => window.from), facts.map(({ window }) => window.to)],
-      ...[facts.map(({ dims }) => JSON.stringify(dims)), facts.map(({ method }) => method)],
-      ...[facts.map(({ queryHash }) => queryHash), facts.map(detailOf)],
-    ],
+    [siteId, runId, JSON.stringify(rows)],
   )
 }
 

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Db } from '../db.ts'
 import { messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { judgeDays } from './alerts.ts'
+import { judgeDays, judgeToday } from './alerts.ts'
 import { makeDay } from './day-report.ts'
 import { markStaleDays, selectCurrencies, selectStaleDays, writeDay } from './day-rows.ts'
 import { type Calendar, createCalendar, type Day, dayMs } from './days.ts'
@@ -156,6 +156,8 @@ const makeDays = async (
   const judged = await judgeDays({ db, calendar, file, clientId, nodeId, currencies }, report.runId ?? 0, asOfMs)
   report.judgedDays = judged.days
   report.alertsOpened = judged.opened
+  if (report.runId !== null)
+    report.alertsOpened += await judgeToday({ db, calendar, file, clientId, nodeId, currencies }, report.runId, asOfMs)
   onProgress?.({ phase: 'alerts', done: 1, total: 1 })
 }
 

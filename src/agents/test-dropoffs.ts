@@ -25,33 +25,38 @@ export type DropoffTest = {
   expected: Expectation
   difference: number
   p: number
-  /** Adjusted over all that was tested in the night, and over four weeks of nights. */
+  /** Adjusted over all that was tested in the look, and over four weeks of looks. */
   q: number
 }
 
 /** Lengths of the windows that end with the judged day: a small loss shows only over several days. */
 export const windowDays = [1, 2, 3, 5, 7] as const
 export const baselineDays = 28
-/** The promise "q" is for as many nights: each may spend its part. */
-export const nightsOfPromise = 28
+/** How often something is tested: which windows, and how small a part of the promise one look may spend. */
+export type Look = { windowDays: readonly number[]; parts: number }
+/** The promise `q` is for 28 days. Nine tenths of it are spent by their nights, the rest by their hours. */
+const daysOfPromise = 28
+export const nightlyLook: Look = { windowDays, parts: daysOfPromise / 0.9 }
+export const hourlyLook: Look = { windowDays: [1], parts: (daysOfPromise * 24) / 0.1 }
 
 /**
  * Tests every step of every funnel that has enough people, in windows that end with `day`, against what the days before
  * let expect (one-sided, exact: a binomial test with what the baseline leaves open). Adjusted by Benjamini and Hochberg
- * over all tests of the night, and by the number of nights.
+ * over all tests of the look, and by the number of looks.
  */
 export const testDropoffs = (
   funnels: readonly Judged[],
   day: Day,
   { people_min: peopleMin }: Pick<FunnelFile['alerts'], 'people_min'>,
+  look: Look = nightlyLook,
 ): DropoffTest[] => {
   const tests = funnels.flatMap((funnel) =>
     Array.from({ length: funnel.steps - 1 }, (_, step) =>
-      windowDays.flatMap((length) => testStep(funnel, step, day, length, peopleMin) ?? []),
+      look.windowDays.flatMap((length) => testStep(funnel, step, day, length, peopleMin) ?? []),
     ).flat(),
   )
   const adjusted = benjaminiHochberg(tests.map(({ p }) => p))
-  return tests.map((test, index) => ({ ...test, q: Math.min(1, (adjusted[index] ?? 1) * nightsOfPromise) }))
+  return tests.map((test, index) => ({ ...test, q: Math.min(1, (adjusted[index] ?? 1) * look.parts) }))
 }
 
 const testStep = (

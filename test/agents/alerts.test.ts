@@ -2,11 +2,14 @@ import t from 'tap'
 import { type Day, daysFrom } from '../../src/agents/days.ts'
 import type { DayCells } from '../../src/agents/expect-dropoff.ts'
 import type { FunnelCell } from '../../src/agents/funnel-tally.ts'
+import type { DropoffAlert } from '../../src/agents/report.ts'
 import { type Judged, locateLoss, testDropoffs } from '../../src/agents/test-dropoffs.ts'
 import { funnelSteps } from '../../src/demo/funnel.ts'
 import { generateTraffic } from '../../src/demo/generate.ts'
 import type { FunnelCell as PlantedCell } from '../../src/demo/planted.ts'
 import { createRandom } from '../../src/demo/random.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { engineOn, type SentEvent, storeBatch } from './lab.ts'
 
 /** Seeds that were not looked at while the method was made. */
 const seeds = Array.from({ length: process.env.STORM ? 30 : 4 }, (_, index) => 93_001 + index)
@@ -176,3 +179,62 @@ t.test('the days of a loss are found', (t) => {
   )
   t.end()
 })
+
+t.test(
+  'an alert is raised by the hour, renewed at night, told again only when it matters, and cleared when it is over',
+  async (t) => {
+    const { db, close } = await createTestDatabase()
+    t.teardown(close)
+    const engine = engineOn(db)
+    const random = createRandom(9)
+    /** So many visits in an hour, of which a share looks at a product. */
+    const hour = (day: string, at: number, visits: number, share: number): SentEvent[] =>
+      Array.from({ length: visits }, (_, n) => {
+        const visitor = `${day}-${at}-${n}`
+        const ms = Date.parse(`${day}T00:00:00Z`) + at * 3_600_000 + n * 1_000
+        const view: SentEvent[] = random.chance(share) ? [{ type: 'product_view', at: ms + 5_000, visitor }] : []
+        return [{ type: 'pageview', at: ms, visitor } as SentEvent, ...view]
+      }).flat()
+    const dayOf = (index: number) => new Date(Date.UTC(2026, 9, 1 + index)).toISOString().slice(0, 10)
+    for (let index = 0; index < 14; index++)
+      await storeBatch(
+        db,
+        [8, 10, 12].flatMap((at) => hour(dayOf(index), at, 40, 0.6)),
+      )
+    await storeBatch(db, [...hour(dayOf(14), 8, 110, 0.6), ...hour(dayOf(14), 10, 110, 0.1)])
+    await storeBatch(db, hour(dayOf(14), 11, 1, 1))
+    await engine.run({ kind: 'hourly' })
+    const alerts = async () =>
+      (await db.query<{ body: string }>('select body from dropoff_alerts order by opened_at')).map(
+        ({ body }) => JSON.parse(body) as DropoffAlert,
+      )
+    const told = async () =>
+      (await db.query<{ type: string }>('select type from outbox order by occurred_at, type')).map(({ type }) => type)
+    t.same(await alerts(), [], 'the hour that is under way is not judged')
+
+    await storeBatch(db, hour(dayOf(14), 12, 110, 0.1))
+    await engine.run({ kind: 'hourly' })
+    const [raised] = await alerts()
+    t.match(raised, { state: 'open', severity: 'critical', funnelId: 'shop', fromStep: 'Visit', toStep: 'Product' })
+    t.same([raised?.current.n, raised?.window.from], [220, '2026-10-15T00:00:00.000Z'])
+    t.ok((raised?.current.value ?? 0) > 0.55 && (raised?.baseline.value ?? 1) < 0.5)
+    t.same(raised?.lostRevenue.value, null)
+    t.same(await told(), ['alert.raised'])
+
+    await storeBatch(db, hour(dayOf(15), 8, 120, 0.1))
+    await engine.run({ kind: 'hourly' })
+    const [renewed] = await alerts()
+    t.equal(renewed?.id, raised?.id)
+    t.ok((renewed?.current.n ?? 0) > 300, 'the whole day is in it now')
+    t.same(await told(), ['alert.raised'], 'nothing material changed')
+
+    for (let index = 16; index < 22; index++)
+      await storeBatch(
+        db,
+        [8, 10, 12].flatMap((at) => hour(dayOf(index), at, 90, 0.6)),
+      )
+    await engine.run({ kind: 'hourly' })
+    t.match(await alerts(), [{ id: raised?.id, state: 'closed', closedAt: /^2026-10-/ }])
+    t.same(await told(), ['alert.raised', 'alert.cleared'])
+  },
+)
