@@ -46,6 +46,8 @@ export const nothingInherited: Inherited = { fields: {}, texts: [], sentAt: unde
 export type EventReader = {
   /** The row of a parsed event, or why there is none. The event is rewritten in place. */
   read(event: Json, index: number, inherited: Inherited): Row | Reject
+  /** The JSON of an event that was read, without what it inherits; undefined where it was not written out. */
+  textOf(index: number): string | undefined
 }
 
 export const isReject = (made: Row | Reject): made is Reject => 'code' in made
@@ -66,6 +68,8 @@ export type EventReaderOptions = {
 /** Reads events in the pixel's own format, and in those of its predecessors. */
 export const createEventReader = (options: EventReaderOptions): EventReader => {
   const { arrival, marked, eventBytesMax } = options
+  /** Writing an event costs more than all that is done with its text: it is written once. */
+  const texts: (string | undefined)[] = []
 
   const read = (sent: Json, index: number, inherited: Inherited): Row | Reject => {
     const rewrite = withTextLimit(options.rewrite, eventBytesMax * redactedSizesMax)
@@ -110,9 +114,22 @@ export const createEventReader = (options: EventReaderOptions): EventReader => {
       address: arrival.address,
     }
     if (arrival.bot === 'mark') event.bot ??= true
-    return makeRow(index, columns, rawText(event, inherited, marked), { createdMs: arrival.createdMs, eventBytesMax })
+    return makeRow(index, columns, rawText(event, index, inherited), { createdMs: arrival.createdMs, eventBytesMax })
   }
-  return { read }
+
+  /** The event as sent, with what it inherits appended: one line, complete in itself. */
+  const rawText = (event: JsonObject, index: number, inherited: Inherited): string => {
+    let appended = ''
+    for (const { key, text } of inherited.texts) {
+      const own = event[key]
+      if (own === null) return writeJson({ ...event, ...missing(event, inherited.fields) }, marked)
+      if (own === undefined) appended += text
+    }
+    const own = writeJson(event, marked)
+    texts[index] = own
+    return appended === '' ? own : `${own.slice(0, -1)}${appended}}`
+  }
+  return { read, textOf: (index) => texts[index] }
 }
 
 export type Fields = Record<'eventId' | 'sessionId' | 'visitorId' | 'userId' | 'siteId' | 'url' | 'path', string | null>
@@ -143,18 +160,6 @@ const pageField = (event: JsonObject, key: 'url' | 'path'): Json | undefined => 
   const page = event.page
   const value = isObject(page) ? page[key] : undefined
   return typeof value === 'string' ? value : undefined
-}
-
-/** The event as sent, with what it inherits appended: one line, complete in itself. */
-const rawText = (event: JsonObject, inherited: Inherited, marked: boolean): string => {
-  let appended = ''
-  for (const { key, text } of inherited.texts) {
-    const own = event[key]
-    if (own === null) return writeJson({ ...event, ...missing(event, inherited.fields) }, marked)
-    if (own === undefined) appended += text
-  }
-  const own = writeJson(event, marked)
-  return appended === '' ? own : `${own.slice(0, -1)}${appended}}`
 }
 
 const missing = (event: JsonObject, fields: JsonObject): JsonObject =>

@@ -69,13 +69,16 @@ export const createRequestReader =
       batchId: isObject(value) ? batchIdOf(value) : undefined,
       // Read after the events, so it is over what is stored: rewritten in place.
       digest: () =>
-        digestOf([...inherited.texts.map(({ text }) => text), ...events.map((event) => digestText(event, marked))]),
+        digestOf([
+          ...inherited.texts.map(({ text }) => text),
+          ...events.map((event, i) => digestText(event, reader.textOf(i), marked)),
+        ]),
     }
   }
 
-const digestText = (event: Json, marked: boolean): string => {
+const digestText = (event: Json, text: string | undefined, marked: boolean): string => {
   if (!isObject(event)) return ''
-  if (event.sentAt === undefined && event._metadata === undefined) return writeJson(event, marked)
+  if (event.sentAt === undefined && event._metadata === undefined) return text ?? writeJson(event, marked)
   const { sentAt: _sentAt, _metadata, ...same } = event
   return writeJson(same, marked)
 }
