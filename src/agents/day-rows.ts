@@ -58,9 +58,16 @@ export const markStaleDays = async (
   )
 }
 
+/** Sites that are reported of a day, those with most events: anybody can make up sites. */
+export const sitesMax = 100
+
 export const selectStaleDays = async (db: Queryable): Promise<SiteDayRef[]> => {
   const rows = await db.query<{ site_id: string; day: string }>(
-    'select site_id, day::text as day from site_days where is_stale order by day, site_id',
+    `select site_id, day::text as day
+     from (select site_id, day, is_stale, row_number() over (partition by day order by events desc, site_id) as place
+           from site_days where day in (select day from site_days where is_stale)) as s
+     where is_stale and place <= $1::int order by s.day, site_id`,
+    [sitesMax],
   )
   return rows.map(({ site_id, day }) => ({ siteId: site_id, day }))
 }

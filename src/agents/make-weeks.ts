@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Db } from '../db.ts'
 import { makeCustomers } from './customers.ts'
+import { sitesMax } from './day-rows.ts'
 import { addDays, type Calendar, type Day } from './days.ts'
 import type { FunnelFile } from './funnel-file.ts'
 import type { Yardstick } from './judge-person.ts'
@@ -58,8 +59,10 @@ const sitesWindowDays = 35
 
 const selectSites = async (db: Db, lastDay: Day): Promise<string[]> => {
   const rows = await db.query<{ site_id: string }>(
-    'select distinct site_id from site_days where day >= $1::date and events > 0 order by 1',
-    [addDays(lastDay, -sitesWindowDays)],
+    `select site_id from (
+       select site_id, sum(events) as events from site_days where day >= $1::date and events > 0 and totals is not null group by 1
+       order by 2 desc, 1 limit $2::int) as s order by site_id`,
+    [addDays(lastDay, -sitesWindowDays), sitesMax],
   )
   return rows.map(({ site_id }) => site_id)
 }

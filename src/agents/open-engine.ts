@@ -7,7 +7,14 @@ import { createEngine, type Engine } from './run.ts'
 import { loadSegments } from './segment-file.ts'
 
 /** The engine as the settings say. Throws `setting_invalid` for funnels or segments that cannot be read. */
-export const openEngine = (deps: { db: Db; config: Config; clock: Clock; log: Log; pauseMs: number }): Engine => {
+export const openEngine = (deps: {
+  db: Db
+  config: Config
+  clock: Clock
+  log: Log
+  pauseMs: number
+  stepEvents?: number
+}): Engine => {
   const { config } = deps
   loadFunnels(config.DATA_DIR)
   loadSegments(config.DATA_DIR)
@@ -15,6 +22,7 @@ export const openEngine = (deps: { db: Db; config: Config; clock: Clock; log: Lo
     ...{ db: deps.db, clock: deps.clock, log: deps.log, pauseMs: deps.pauseMs, timeZone: config.BILLING_TIMEZONE },
     ...{ clientId: config.CLIENT_ID, nodeId: config.NODE_ID, keepDays: config.PROFILE_RETENTION_DAYS },
     sessionTimeoutMs: config.SESSION_TIMEOUT_MINUTES * 60_000,
+    ...(deps.stepEvents !== undefined && { stepEvents: deps.stepEvents }),
     customersMax: config.PROFILE_NOTES_MAX,
     funnels: () => loadFunnels(config.DATA_DIR),
     segments: () => loadSegments(config.DATA_DIR),

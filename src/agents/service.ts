@@ -32,8 +32,12 @@ export type AgentsService = {
 const lookMs = 60_000
 /** A nightly run begins this long after midnight, when the last events of the day have come. */
 const nightMs = 30 * 60_000
-/** Between two steps of a run: whoever collects comes first. */
+/**
+ * A server may collect in the same process: it reads in steps that take some ten milliseconds, and pauses between them.
+ * A backlog of a million events is still read in a few minutes.
+ */
 const pauseMs = 100
+const stepEvents = 2_000
 
 /**
  * Runs the engine hourly, and after each local midnight with everything that looks at weeks. Always on: AGENTS decides
@@ -41,7 +45,7 @@ const pauseMs = 100
  */
 export const createAgentsService = (deps: AgentsDeps): AgentsService => {
   const { db, clock, log } = deps
-  const engine = openEngine({ ...deps, pauseMs })
+  const engine = openEngine({ ...deps, pauseMs, stepEvents })
   const ended = new AbortController()
   let loop: Promise<void> = Promise.resolve()
   let hourlyMs = Number.NEGATIVE_INFINITY

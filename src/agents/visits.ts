@@ -110,8 +110,8 @@ const visitOf = (row: Row, currency: string | undefined): Visit => {
   }
 }
 
-/** Visits of a page of results; bounds memory whatever the traffic. */
-const pageRows = 4_000
+/** Visits of a page of results: bounds the memory, and how long others wait while they are looked at. */
+const pageRows = 1_000
 export type Range = { siteId: string; fromMs: number; toMs: number; currency?: string | undefined }
 
 /** Visits that began in a range, in the order of their beginning. */
