@@ -23,6 +23,8 @@ export const createServer = async (db: Db, { env = {}, ...deps }: ServerOptions 
   const log = deps.log ?? silentLog
   const collector = createCollector({
     ...{ db, config, clock: systemClock, log, hashKey, adminToken: secret(adminToken) },
+    // A busy machine must not look like a database that is away.
+    commitMsMax: 60_000,
     ...deps,
   })
   const app = createApp({ log, trustProxy: false })
