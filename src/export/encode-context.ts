@@ -14,6 +14,8 @@ export type EncodeContext = {
   hash(value: string): string
   memoryMb: number
   threads: number
-  /** Runs one piece of staging work at a time: DuckDB takes one job, and a part's folder has one writer. */
-  oneAtATime<T>(work: () => Promise<T>): Promise<T>
+  /** One COPY at a time: they share a connection. Who needs both takes this one first. */
+  copying<T>(work: () => Promise<T>): Promise<T>
+  /** One encoding at a time: DuckDB takes one job, and a part's folder has one writer. */
+  encoding<T>(work: () => Promise<T>): Promise<T>
 }

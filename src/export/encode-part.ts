@@ -25,26 +25,44 @@ import { rulesSha256 } from './rules.ts'
 import { isStaged, partFolder } from './staging.ts'
 
 /**
- * Encodes a claimed part: copies its rows out, checks their number against the ledger before anything is encoded, writes
- * every format, then records objects, manifest and deliveries in one transaction. A part whose rows differ from its
- * ledger is quarantined: it gets a manifest that says so, with no objects, so that later parts never wait for it.
- * Throws `export_encode_failed` (disk full, DuckDB died …): the part stays claimed and is encoded again.
+ * Encodes a claimed part in two steps, so that the rows of the next part can be copied out while this one is encoded. The
+ * first copies the rows out, and checks their number against the ledger before anything is encoded; the second writes every
+ * format, then records objects, manifests and deliveries in one transaction. A part whose rows differ from its ledger is
+ * quarantined: it gets a manifest that says so, with no objects, so that later parts never wait for it. Both throw
+ * `export_encode_failed` (disk full, DuckDB died …): the part stays claimed and is encoded again.
  */
-export const encodePart = (context: EncodeContext, session: Session, part: Part): Promise<void> =>
-  context.oneAtATime(() => encodeOnce(context, session, part))
+export const stagePart = (context: EncodeContext, session: Session, part: Part): Promise<StagedPart> =>
+  context.copying(async () => {
+    const staged = await stageRows(context, session, part)
+    const rows = staged.reduce((sum, hour) => sum + hour.rows, 0)
+    const quarantined =
+      rows === part.events - part.erased
+        ? null
+        : `The buffer holds ${rows} rows of this part, its ledger ${part.events - part.erased}.`
+    return { part, staged, quarantined, occurred: await selectOccurred(session, part) }
+  })
 
-const encodeOnce = async (context: EncodeContext, session: Session, part: Part): Promise<void> => {
-  const staged = await stageRows(context, session, part)
-  const rows = staged.reduce((sum, hour) => sum + hour.rows, 0)
-  const quarantined =
-    rows === part.events - part.erased
-      ? null
-      : `The buffer holds ${rows} rows of this part, its ledger ${part.events - part.erased}.`
-  const objects = quarantined ? [] : await encodeViews(context, part, staged, viewsOf(part))
-  const occurred = await selectOccurred(session, part)
-  const manifests = await composeManifests(context, session, part, { objects, occurred, quarantined })
-  await context.db.transaction((tx) => insertEncoded(tx, part, { manifests, quarantined, objects }))
+export type StagedPart = {
+  part: Part
+  staged: StagedHour[]
+  quarantined: string | null
+  occurred: Manifest['occurred']
 }
+
+/** The second step; parts in their order, because a manifest is chained to the one before. */
+export const encodeStaged = (
+  context: EncodeContext,
+  { part, staged, quarantined, occurred }: StagedPart,
+): Promise<void> =>
+  context.encoding(async () => {
+    const objects = quarantined ? [] : await encodeViews(context, part, staged, viewsOf(part))
+    const manifests = await composeManifests(context, context.db, part, { objects, occurred, quarantined })
+    await context.db.transaction((tx) => insertEncoded(tx, part, { manifests, quarantined, objects }))
+  })
+
+/** Work that both copies rows out and encodes: for a part that is encoded already. */
+export const exclusively = <T>(context: EncodeContext, work: () => Promise<T>): Promise<T> =>
+  context.copying(() => context.encoding(work))
 
 /**
  * Makes sure that a part's files are on the local disk. Files that are gone are encoded again, while the rows are in the
@@ -52,7 +70,7 @@ const encodeOnce = async (context: EncodeContext, session: Session, part: Part):
  * a destination that has verified them. Throws `export_encode_failed`; what is delivered is always what the manifest says.
  */
 export const ensureStaged = (context: EncodeContext, session: Session, part: Part, view: View): Promise<PartObject[]> =>
-  context.oneAtATime(() => ensureOnce(context, session, part, view))
+  exclusively(context, () => ensureOnce(context, session, part, view))
 
 const ensureOnce = async (context: EncodeContext, session: Session, part: Part, view: View): Promise<PartObject[]> => {
   const objects = await selectObjects(session, part.partId, view)

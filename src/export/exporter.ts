@@ -11,7 +11,7 @@ import { claimPart, type PartTerms } from './claim.ts'
 import { type DeliverContext, deliverPart, refusePart } from './deliver.ts'
 import { makeDue, selectOutcome, selectUnneededFiles } from './deliveries.ts'
 import type { EncodeContext } from './encode-context.ts'
-import { encodePart } from './encode-part.ts'
+import { encodeStaged, type StagedPart, stagePart } from './encode-part.ts'
 import { applyErasures, finishErasures } from './erase.ts'
 import { createGate } from './gate.ts'
 import { checkHeads } from './heads.ts'
@@ -92,7 +92,8 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
         memoryMb: options.encodeMemoryMb,
         threads: options.encodeThreads,
         hash: options.hash,
-        oneAtATime: createSerial(),
+        copying: createSerial(),
+        encoding: createSerial(),
       }
       const deliver: DeliverContext = { db, clock, log, encode }
       const progress: RunProgress = { rows: 0, rowsTotal: await selectBacklog(db), parts: 0, delivered: {} }
@@ -121,31 +122,50 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
         return [...staged.values()].reduce((sum, bytes) => sum + bytes, 0)
       }
 
+      /** The part that is encoded while the rows of the next one are copied out. */
+      let encoding: { partId: number; done: Promise<void> } | undefined
+      const encodeBehind = (staged: StagedPart): void => {
+        const { part } = staged
+        const done = encodeStaged(encode, staged).then(() => {
+          touched.add(part.partId)
+          progress.rows += part.events
+          progress.parts++
+          exportMetrics.encoded(part.events - part.erased)
+          report()
+          encoded.open()
+        })
+        // Its failure is that of the next step, or of the last.
+        done.catch(() => undefined)
+        encoding = { partId: part.partId, done }
+      }
+
       const encodeAll = async (): Promise<{ events: number; held: string | null }> => {
         let events = 0
+        const stopWith = (held: string | null) => ({ events, held })
         try {
           for (;;) {
             for (const part of await selectUnencoded(session)) {
-              if (stopped.aborted) return { events, held: 'the exporter is stopping' }
-              await encodePart(encode, session, part)
-              touched.add(part.partId)
+              if (part.partId === encoding?.partId) continue
+              if (stopped.aborted) return stopWith('the exporter is stopping')
+              const staged = await stagePart(encode, session, part)
+              await encoding?.done
+              encodeBehind(staged)
               events += part.events
-              progress.rows += part.events
-              progress.parts++
-              exportMetrics.encoded(part.events - part.erased)
-              report()
-              encoded.open()
             }
-            if (!claim || stopped.aborted) return { events, held: null }
+            if (!claim || stopped.aborted) return stopWith(null)
             // Files that cannot be delivered now must not fill the disk; the events are safe in the buffer.
-            if ((await dropUnneeded()) > options.stagingBytesMax) return { events, held: 'the staging folder is full' }
+            if ((await dropUnneeded()) > options.stagingBytesMax) return stopWith('the staging folder is full')
             heads = await checkHeads(deps)
-            if (heads.held !== null) return { events, held: heads.held }
+            if (heads.held !== null) return stopWith(heads.held)
             const terms = termsOf(deps)
             const partId = await claimPart(db, terms, { rowsMax: options.partRowsMax, bytesMax: options.partBytesMax })
-            if (partId === undefined) return { events, held: null }
+            if (partId !== undefined) continue
+            await encoding?.done
+            return stopWith(null)
           }
         } finally {
+          // Also where the loop failed: nothing is left running, and a failure of the last part is told.
+          await encoding?.done.finally(() => encoded.finish())
           encoded.finish()
         }
       }

@@ -5,7 +5,7 @@ import { erasedUsageStatement, withoutPersonStatement } from '../storage/object-
 import type { Person } from '../storage/person.ts'
 import { selectOccurred } from './copy-out.ts'
 import type { EncodeContext } from './encode-context.ts'
-import { composeManifests, stageRows } from './encode-part.ts'
+import { composeManifests, exclusively, stageRows } from './encode-part.ts'
 import { encodeViews, type NewObject } from './encode-views.ts'
 import {
   insertEncoded,
@@ -28,7 +28,7 @@ export type ErasedUsage = { site_id: string; quarter: string; events: number }
  * of whose rows were erased stays, without rows. Throws `export_count_mismatch` when the rows are not what the ledger says.
  */
 export const reviseFromBuffer = (context: EncodeContext, session: Session, part: Part): Promise<void> =>
-  context.oneAtATime(async () => {
+  exclusively(context, async () => {
     const revised = { ...part, revision: part.revision + 1 }
     const isSetAside = part.quarantined !== null
     const hours = [...new Set((await selectObjects(session, part.partId)).map((object) => object.hourMs))]
@@ -62,7 +62,7 @@ export const reviseFromFiles = (
   hours: ReadonlySet<number>,
   record: (tx: Tx, usage: readonly ErasedUsage[]) => Promise<void>,
 ): Promise<number> =>
-  context.oneAtATime(async () => {
+  exclusively(context, async () => {
     const objects = await selectObjects(session, part.partId)
     const rewritten: NewObject[] = []
     const usageOf = new Map<string, ErasedUsage[]>()
@@ -117,7 +117,7 @@ export const stageObjects = (
   session: Session,
   part: Part,
   objects: readonly PartObject[],
-): Promise<void> => context.oneAtATime(() => fetchStaged(context, session, part, objects))
+): Promise<void> => exclusively(context, () => fetchStaged(context, session, part, objects))
 
 const eventsOf = (usage: readonly ErasedUsage[]): number => usage.reduce((sum, one) => sum + one.events, 0)
 
