@@ -1,7 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { AppError } from '../errors.ts'
-import { applianceFolder } from './folder.ts'
+import { sha256OfText } from '../storage/sha256.ts'
+import { applianceFolder, type Difference } from './folder.ts'
 import type { Machine } from './machine.ts'
 import type { ApplianceManifest } from './render.ts'
 import { secretPlan } from './secret-plan.ts'
@@ -96,6 +97,19 @@ const refuseOther = (deployed: ApplianceManifest | undefined, { client, release 
       'conflict',
       `The machine runs release ${deployed.release}; for ${release.version} run: evothesis provision upgrade`,
     )
+}
+
+/** What the files on the machine have otherwise than they would be rendered: by their bytes, whoever changed them. */
+export const driftOf = async (machine: Machine, { files }: Appliance): Promise<Difference[]> => {
+  const said = await machine.run(`sha256sum -- ${files.map((file) => `'${file.path}'`).join(' ')} 2>/dev/null; true`)
+  const there = new Map(
+    said.split('\n').flatMap((line) => (line === '' ? [] : [[line.slice(66), line.slice(0, 64)] as const])),
+  )
+  return files.flatMap((file): Difference[] => {
+    const found = there.get(file.path)
+    if (found === undefined) return [{ path: file.path, what: 'missing' }]
+    return found === sha256OfText(file.text) ? [] : [{ path: file.path, what: 'changed' as const }]
+  })
 }
 
 /** Files that the machine has not, or has otherwise. */

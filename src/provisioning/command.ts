@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { AppError, messageOf } from '../errors.ts'
-import { apply } from './apply.ts'
+import { apply, driftOf } from './apply.ts'
 import { applianceFolder, differencesOf, writeFolder } from './folder.ts'
 import { keygen } from './keygen.ts'
 import { sshMachine } from './machine.ts'
@@ -27,7 +27,7 @@ const help = `Usage: evothesis provision <action> [options]
   render DIR [--resolve]      Renders DIR/client.yaml into DIR/appliance; --resolve asks the registries for the digests of
                               the images first, and keeps them in DIR/images.lock.yaml.
   validate DIR                Checks client.yaml, the rules of hardening, the settings, and that DIR/appliance is as rendered.
-  diff DIR                    Shows what differs between DIR/appliance and client.yaml.
+  diff DIR [--host HOST]      Shows what differs between client.yaml and DIR/appliance, or the files on its machine.
 
 
   apply DIR --host HOST [--secrets DIR] [--images FILE]
@@ -145,8 +145,12 @@ const actions: Record<string, (subject: string, values: Given, io: ProvisionIo) 
       ok: found.ok,
     }
   },
-  async diff(folder) {
-    const differences = differencesOf(applianceFolder(folder), readAppliance(folder).files)
+  async diff(folder, values) {
+    const appliance = readAppliance(folder)
+    const differences =
+      values.host === undefined
+        ? differencesOf(applianceFolder(folder), appliance.files)
+        : await driftOf(machineOf(values), appliance)
     const text = differences.map((one) => `${one.what.padEnd(8)}${one.path}\n`).join('')
     return { value: { differences }, text: text || 'Nothing differs.\n', ok: differences.length === 0 }
   },

@@ -44,7 +44,7 @@ export const sshMachine = ({ host, folder = defaultFolder, port, identity }: Mac
       const kept = ['/secrets', '/certificates', '/previous', '/images.tar'].map((one) => `--exclude=${one}`)
       await start(
         'rsync',
-        ['-a', '--delete', '--chmod=go-w', ...kept, '-e', shell, `${from}/`, `${host}:${folder}/`],
+        ['-a', '--checksum', '--delete', '--chmod=go-w', ...kept, '-e', shell, `${from}/`, `${host}:${folder}/`],
         `rsync to ${host}`,
         {},
       )

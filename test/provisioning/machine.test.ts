@@ -88,6 +88,11 @@ t.test('apply brings everything, starts it, and never overwrites a secret', { sk
   t.equal(statSync(path.join(machine.folder, 'secrets/hash-key')).uid, 10_001)
   t.equal(statSync(path.join(machine.folder, 'secrets/postgres-password')).uid, 0)
 
+  t.match(await provision('diff', client, ...at), 'Nothing differs.')
+  writeFileSync(path.join(machine.folder, 'nginx/nginx.conf'), 'changed by hand')
+  t.match(await provision('diff', client, ...at), 'changed nginx/nginx.conf')
+  await provision('apply', client, ...at)
+  t.match(await provision('diff', client, ...at), 'Nothing differs.')
   writeFileSync(path.join(secrets, 'tls-key'), 'another')
   t.match(await provision('apply', client, ...at, '--secrets', secrets), '0 files were new')
   t.strictSame(secretsOf(machine), made, 'running it again changes no secret')
