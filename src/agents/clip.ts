@@ -1,5 +1,17 @@
+import { createHash } from 'node:crypto'
+
 /** Longest texts that are kept from events, in characters: anybody may send them. */
-export const textLimits = { path: 300, label: 120, element: 80, id: 512, traitName: 40, traitValue: 200 } as const
+export const textLimits = { path: 300, label: 120, element: 80, id: 120, traitName: 40, traitValue: 200 } as const
+
+/**
+ * An id as it is kept: a longer one is cut, and a hash of the whole stands for the rest, so that different ids stay
+ * different. Several ids of four-byte characters must fit into one row of an index (2,704 bytes).
+ */
+export const shortId = (id: string): string => {
+  if (id.length <= textLimits.id) return id
+  const hash = createHash('sha256').update(id).digest('hex').slice(0, 24)
+  return `${(clip(id, textLimits.id - 26) ?? '').slice(0, -1)}~${hash}`
+}
 
 /** The text, cut to a length, without a half surrogate at the cut; null for anything that is no text, or an empty one. */
 export const clip = (value: unknown, charsMax: number): string | null => {

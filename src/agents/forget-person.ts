@@ -1,6 +1,8 @@
 import type { Db, Tx } from '../db.ts'
 import { finishErasure, selectErasures } from '../erasures.ts'
 import type { Log } from '../log.ts'
+import { shortId } from './clip.ts'
+import { userKey, visitorKeyOfId } from './read-event.ts'
 import { customerKey } from './segments.ts'
 
 /**
@@ -11,7 +13,8 @@ import { customerKey } from './segments.ts'
 export const forgetPersons = async ({ db, log }: { db: Db; log: Log }): Promise<number> => {
   const erasures = await selectErasures(db, 'agents')
   for (const { erasureId, subject } of erasures) {
-    const rows = await db.transaction((tx) => forgetPerson(tx, subject.visitors, subject.users))
+    const [visitors, users] = [subject.visitors.map(visitorKeyOfId), subject.users.map(shortId)]
+    const rows = await db.transaction((tx) => forgetPerson(tx, visitors, users))
     await finishErasure(db, erasureId, 'agents')
     log.info({ erasure: erasureId, rows }, 'the agents have forgotten a person')
   }
@@ -23,7 +26,7 @@ export const forgetPersons = async ({ db, log }: { db: Db; log: Log }): Promise<
  * device has several.
  */
 const forgetPerson = async (tx: Tx, visitors: readonly string[], users: readonly string[]): Promise<number> => {
-  const persons = users.map((user) => `user:${user}`)
+  const persons = users.map(userKey)
   const keys = [...visitors, ...persons]
   let rows = 0
   rows += await tx.execute(

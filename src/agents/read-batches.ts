@@ -1,9 +1,11 @@
 import type { Db, Tx } from '../db.ts'
+import { shortId } from './clip.ts'
 import type { Calendar } from './days.ts'
 import { createDeviceReader, type Device } from './device.ts'
 import { type DeviceEvent, foldSessions, readOrder } from './fold-sessions.ts'
 import { createPageTally } from './page-tally.ts'
 import { type EventRow, isUserId, type ReadEvent, readEvent } from './read-event.ts'
+import { advanceRun } from './run-rows.ts'
 import type { Session } from './session.ts'
 import { msOf, type Reach, selectSessionsNear, writeSessions } from './session-rows.ts'
 import { createSiteTally } from './site-tally.ts'
@@ -127,7 +129,7 @@ const readStep = async (
     if (event.visitorKey !== null) events.push({ event, device })
   }
   for (const row of await selectRefused(tx, claimed.batchIds))
-    sites.addRefused(row.site_id, calendar.dayOf(row.quarter_ms), row)
+    sites.addRefused(shortId(row.site_id), calendar.dayOf(row.quarter_ms), row)
 
   await markKnownOrders(tx, events)
   const { visitors, changed } = await writeVisits(tx, events, options)
@@ -135,6 +137,7 @@ const readStep = async (
   await writePeople(tx, events, visitors)
   await pages.write(tx)
   await sites.write(tx)
+  if (step.asOfMs !== null) await advanceRun(tx, runId, step.asOfMs)
   return step
 }
 

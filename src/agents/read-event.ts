@@ -1,6 +1,6 @@
 import { pageviewEventTypes } from '../types.ts'
 import { type Arrival, readArrival } from './channel.ts'
-import { clip, fieldOf, fieldsOf, numberOf, textLimits } from './clip.ts'
+import { clip, fieldOf, fieldsOf, numberOf, shortId, textLimits } from './clip.ts'
 
 /** A row of events_log; `raw` is the text of raw_event_data, the instants are milliseconds since 1970. */
 export type EventRow = {
@@ -54,7 +54,7 @@ export const readEvent = (row: EventRow, oldestMs: number): ReadEvent | null => 
   const isMisdated = row.happened > row.created + aheadMsMax
   const atMs = isMisdated ? row.created : row.happened
   if (atMs < oldestMs) return null
-  const siteId = row.site_id ?? ''
+  const siteId = shortId(row.site_id ?? '')
   const context = fieldsOf(fieldOf(event, 'context'))
   const browser = fieldsOf(fieldOf(event, 'browser'))
   const sentMs = type === 'pageview' ? instantOf(fieldOf(event, 'timestamp')) : null
@@ -62,7 +62,7 @@ export const readEvent = (row: EventRow, oldestMs: number): ReadEvent | null => 
   return {
     siteId,
     visitorKey: visitorKeyOf(row),
-    userId: isUserId(row.user_id) ? row.user_id : null,
+    userId: isUserId(row.user_id) ? shortId(row.user_id) : null,
     type,
     atMs,
     createdMs: row.created,
@@ -94,10 +94,15 @@ const readTraits = (event: Record<string, unknown>): [string, string][] => {
 }
 
 const visitorKeyOf = ({ visitor_id, session_id, user_id }: EventRow): string | null => {
-  if (visitor_id !== null) return visitor_id
-  if (session_id !== null) return `session:${session_id}`
-  return isUserId(user_id) ? `user:${user_id}` : null
+  if (visitor_id !== null) return visitorKeyOfId(visitor_id)
+  if (session_id !== null) return `session:${shortId(session_id)}`
+  return isUserId(user_id) ? userKey(shortId(user_id)) : null
 }
+
+export const userKey = (userId: string): string => `user:${userId}`
+/** A visitor id may be any text, and must not pass for one of our own keys. */
+export const visitorKeyOfId = (visitorId: string): string =>
+  shortId(/^(user|session|id):/.test(visitorId) ? `id:${visitorId}` : visitorId)
 
 const instantOf = (value: unknown): number | null => {
   const ms = typeof value === 'string' && value.length < 40 ? Date.parse(value) : numberOf(value)
@@ -125,4 +130,4 @@ const nobody = new Set([
   ...['[object object]', 'true', 'false', 'n/a', 'na', 'default', 'example', 'example@example.com', '[redacted]', ''],
 ])
 export const isUserId = (userId: string | null): userId is string =>
-  userId !== null && userId.length <= textLimits.id && !nobody.has(userId.trim().toLowerCase())
+  userId !== null && !nobody.has(userId.trim().toLowerCase())

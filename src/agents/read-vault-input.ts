@@ -47,7 +47,9 @@ export const readVaultInput: ReadReports = async (db, range) => {
     )
   return {
     ...{ timeZone, daysWithReport, days, funnels, alerts },
-    customers: newestFirst(await all<CustomerProfile>('customer')).slice(0, range.customersMax),
+    customers: newestFirst(await all<CustomerProfile>('customer'))
+      .filter(({ rawSites }) => !sites || rawSites.some((site) => sites.includes(site)))
+      .slice(0, range.customersMax),
     insights: (await selectReports<Insight>(db, { kind: 'insight', sites, from, to })).map(({ body }) => body),
     segments: await all<SegmentReport>('segment'),
     heatmaps: await all<HeatmapReport>('heatmap'),

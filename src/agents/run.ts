@@ -12,7 +12,7 @@ import { type FunnelFile, typesOfFunnels } from './funnel-file.ts'
 import { withAgentsLock } from './lock.ts'
 import { makeWeeks } from './make-weeks.ts'
 import { countUnread, createReader } from './read-batches.ts'
-import { advanceRun, insertRun, isNightDone, type RunKind, selectAsOf, updateRun } from './run-rows.ts'
+import { insertRun, isNightDone, type RunKind, selectAsOf, updateRun } from './run-rows.ts'
 import type { Segment } from './segment-file.ts'
 
 export type EngineDeps = {
@@ -123,10 +123,7 @@ const readAll = async (
     if (!step) break
     report.batches += step.batches
     report.events += step.events
-    if (step.asOfMs !== null && (latest === null || step.asOfMs > latest)) {
-      latest = step.asOfMs
-      await advanceRun(db, runId, latest)
-    }
+    if (step.asOfMs !== null) latest = Math.max(latest ?? 0, step.asOfMs)
     onProgress?.({ phase: 'reading', done: report.events, total: Math.max(total, report.events) })
     await clock.sleep(deps.pauseMs, signal)
   }

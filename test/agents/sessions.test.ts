@@ -261,6 +261,27 @@ t.test('who is who', async (t) => {
   })
 })
 
+t.test('ids of any length and of any kind are told apart, and none passes for somebody else', async (t) => {
+  const db = await database(t)
+  const wide = (end: string) => `${'\ud83d\udc8e'.repeat(250)}${end}`
+  await storeBatch(db, [
+    pageview('08:00:00', { visitor: wide('a'), site: wide('s') }),
+    { type: 'identify', at: at('08:00:01'), visitor: wide('a'), site: wide('s'), user: wide('u') },
+    pageview('08:00:02', { visitor: wide('b'), site: wide('s') }),
+    { type: 'purchase', at: at('08:00:03'), visitor: wide('b'), site: wide('s'), data: { transaction_id: wide('o') } },
+    { type: 'identify', at: at('08:00:00'), visitor: 'hers', user: 'ada' },
+    pageview('08:00:00', { visitor: 'user:ada' }),
+    pageview('08:00:00', { visitor: 'session:s1' }),
+    pageview('08:00:00', { visitor: null, session: 's1' }),
+    { type: 'purchase', at: at('08:00:00'), visitor: null, user: 'ada' },
+  ])
+  await engineOn(db).run({ kind: 'nightly' })
+  const persons = (await sessionsIn(db)).map(({ person }) => person)
+  t.equal(persons.length, 7)
+  t.equal(persons.filter((one) => one === 'user:ada').length, 2, 'her device, and the order that a server sent for her')
+  t.equal(new Set(persons).size, 6)
+})
+
 t.test('hostile events are kept small, and harm nobody', async (t) => {
   const db = await database(t)
   const long = `/${'x'.repeat(9_000)}`

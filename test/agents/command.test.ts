@@ -1,0 +1,60 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { generateTraffic } from '../../src/demo/generate.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { storeTraffic } from './lab.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const untilMs = Date.UTC(2026, 10, 20)
+
+t.test('evothesis notes', async (t) => {
+  const { db, url, close } = await createTestDatabase()
+  const folder = await mkdtemp(path.join(tmpdir(), 'evothesis-test-'))
+  t.teardown(async () => {
+    await close()
+    await rm(folder, { recursive: true, force: true })
+  })
+  const notes = (...args: string[]) => {
+    const env = { PATH: process.env.PATH, DATABASE_URL: url, DATA_DIR: folder, BILLING_TIMEZONE: 'Europe/Berlin' }
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      ['--import=tsx', path.join(root, 'src/bin/evothesis.ts'), 'notes', ...args],
+      { encoding: 'utf8', cwd: root, env, maxBuffer: 64 * 1024 * 1024 },
+    )
+    return { status, stdout, stderr }
+  }
+  const traffic = generateTraffic({ events: 3_000, sites: 2, seed: 8, days: 4, untilMs })
+  await storeTraffic(db, traffic.requests, untilMs)
+
+  t.match(notes('status'), { status: 0, stdout: '3,001 events in 4 batches are not read yet.' })
+  const run = notes('run')
+  t.match(run, { status: 0, stdout: /^Read 3,001 events;/, stderr: /Reading: 100 % \(3,001 of 3,001 events\)/ })
+  t.match(run.stdout, /2026-11-18 +harbor-tea\.example +\d+/)
+  const read = JSON.parse(notes('run', '--json', '--date', '2026-11-18', '--site', 'harbor-tea.example').stdout)
+  t.match(read, {
+    run: { runId: null },
+    timeZone: 'Europe/Berlin',
+    days: [{ day: '2026-11-18', rawSite: 'harbor-tea.example' }],
+  })
+  t.equal(read.days.length, 1)
+  t.match(JSON.parse(notes('status', '--json').stdout), {
+    unread: { batches: 0 },
+    runs: [{ events: 3_001, error: null }],
+  })
+
+  for (const args of [
+    [],
+    ['write'],
+    ['run', 'now'],
+    ['run', '--date', 'today'],
+    ['status', '--site', 'a'],
+    ['run', '--fast'],
+  ])
+    t.match(notes(...args), { status: 2, stdout: '', stderr: /Usage: evothesis notes/ }, args.join(' '))
+  await writeFile(path.join(folder, 'funnels.yaml'), 'version: 1\nfunnels: [{id: A}]\n')
+  t.match(notes('run'), { status: 1, stderr: /setting_invalid: .*funnels\.yaml is invalid/ })
+})
