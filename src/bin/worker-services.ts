@@ -42,7 +42,7 @@ export const createWorkerServices = ({ buffer, config, clock, log, hashKey, admi
     prepare: async () => {},
     startWorking() {
       if (stopping) return
-      for (const room of [exporting, billing, forgetting, agents, alerts, ...rejects]) room.start()
+      for (const room of [exporting, billing, privacy, forgetting, agents, alerts, ...rejects]) room.start()
     },
     async finishRequests() {
       stopping = true

@@ -7,6 +7,7 @@ import type { Db, Queryable } from '../db.ts'
 import { messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Destination } from '../storage/destination.ts'
+import { removeLeft, withRejectFiles } from './reject-files.ts'
 
 export type RejectsDelivery = {
   /** Delivers what waits now; resolves to the number of rejects. Throws the destination's failure. */
@@ -18,6 +19,7 @@ export type RejectsDelivery = {
 /** Rejects of one file; a flood makes many files, not a large one. */
 const fileRejectsMax = 1_000
 const everyMs = 5 * 60_000
+const leftPrefix = 'rejects-'
 /** Delivered rejects stay this long for whoever looks into the database. */
 const keptDays = 7
 
@@ -46,7 +48,7 @@ export const createRejectsDelivery = (deps: {
     if (!first || !last) return 0
     const name = `${first.epoch}-${String(first.reject_id).padStart(10, '0')}-${String(last.reject_id).padStart(10, '0')}`
     const bytes = gzipSync(rejects.map((reject) => `${JSON.stringify(lineOf(reject))}\n`).join(''))
-    const file = path.join(stagingFolder, `rejects-${name}.json.gz`)
+    const file = path.join(stagingFolder, `${leftPrefix}${name}.json.gz`)
     await mkdir(stagingFolder, { recursive: true })
     await writeFile(file, bytes)
     try {
@@ -67,12 +69,14 @@ export const createRejectsDelivery = (deps: {
 
   const deliver = async (): Promise<number> => {
     let total = 0
-    for (let made = await deliverFile(); made > 0; made = await deliverFile()) total += made
+    const next = () => withRejectFiles(db, deliverFile)
+    for (let made = await next(); made > 0; made = await next()) total += made
     await deleteDelivered(db)
     return total
   }
 
   const loop = async (): Promise<void> => {
+    await removeLeft(stagingFolder, leftPrefix)
     while (!ended.signal.aborted) {
       try {
         const delivered = await deliver()

@@ -9,6 +9,7 @@ import { messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Destination } from '../storage/destination.ts'
 import { type Person, personMarks } from '../storage/person.ts'
+import { removeLeft, withRejectFiles } from './reject-files.ts'
 import { spooledOnDisk } from './spool.ts'
 
 export type Forgetting = {
@@ -20,6 +21,7 @@ export type Forgetting = {
 
 const everyMs = 3_000
 const settleMsDefault = 10_000
+const leftPrefix = 'forget-'
 
 /**
  * The collector's share of an erasure: says when nothing of before the request is left in the spool, from where it could
@@ -45,17 +47,19 @@ export const createForgetting = (deps: {
     await db.execute(
       `update erasures set spool_done_at = now()
        where spool_done_at is null and extract(epoch from requested_at) * 1000 < $1::float8`,
-      [Math.min(oldestMs, clock.now() - (deps.settleMs ?? settleMsDefault))],
+      // A segment is named by its first record; what stands behind it may have come a little earlier.
+      [Math.min(oldestMs, clock.now()) - (deps.settleMs ?? settleMsDefault)],
     )
     for (const { erasureId, subject } of await selectErasures(db, 'collect')) {
       const marks = personMarks(subject)
-      // A reject that is being delivered now is in a file afterwards, which is looked into after it.
-      await db.execute(
-        `delete from rejects where exists (
-           select from unnest($1::text[]) as mark where strpos(convert_from(payload, 'UTF8'), mark) > 0)`,
-        [marks],
-      )
-      if (backup) await cleanFiles(deps, backup, marks)
+      await withRejectFiles(db, async () => {
+        await db.execute(
+          `delete from rejects where exists (
+             select from unnest($1::text[]) as mark where strpos(convert_from(payload, 'UTF8'), mark) > 0)`,
+          [marks],
+        )
+        if (backup) await cleanFiles(deps, backup, marks)
+      })
       await finishErasure(db, erasureId, 'collect')
     }
   }
@@ -72,7 +76,7 @@ export const createForgetting = (deps: {
       const kept = lines.filter((line) => !holdsAny(line, marks))
       if (kept.length === lines.length) continue
       const bytes = gzipSync(kept.map((line) => `${line}\n`).join(''))
-      const file = path.join(stagingFolder, `forget-${path.basename(key)}`)
+      const file = path.join(stagingFolder, `${leftPrefix}${path.basename(key)}`)
       await mkdir(stagingFolder, { recursive: true })
       await writeFile(file, bytes)
       try {
@@ -85,6 +89,7 @@ export const createForgetting = (deps: {
   }
 
   const loop = async (): Promise<void> => {
+    await removeLeft(deps.stagingFolder, leftPrefix)
     while (!ended.signal.aborted) {
       await work().catch((error: unknown) => log.warn({ err: error }, `an erasure waits: ${messageOf(error)}`))
       await clock.sleep(everyMs, ended.signal)

@@ -11,7 +11,10 @@ export type Delivery = {
   identity: string | null
 }
 
-/** A part's deliveries to one destination: objects in their order, the manifest last. */
+/**
+ * A part's deliveries to one destination: objects in their order, the manifest last. Of a revision that another has taken the
+ * place of only the manifest, a link of the chain: its objects are to be delivered nowhere any more.
+ */
 export const selectDeliveries = (
   db: Queryable,
   partId: number,
@@ -20,7 +23,9 @@ export const selectDeliveries = (
 ): Promise<Delivery[]> =>
   db.query<Delivery>(
     `select delivery_id as "deliveryId", object_id as "objectId", state, attempts, identity from deliveries
-     where part_id = $1::bigint and revision = $2::int and destination = $3::text order by object_id nulls last`,
+     where part_id = $1::bigint and revision = $2::int and destination = $3::text
+       and (object_id is null or revision = (select revision from export_parts p where p.part_id = deliveries.part_id))
+     order by object_id nulls last`,
     [partId, revision, destination],
   )
 

@@ -3,6 +3,7 @@ import path from 'node:path'
 import type { Clock } from '../clock.ts'
 import type { Db, Session, Tx } from '../db.ts'
 import { type Erasure, finishErasure } from '../erasures.ts'
+import { messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { countPersonStatement, linkedVisitorsStatement } from '../storage/object-sql.ts'
 import { type Person, personCondition, personParameters } from '../storage/person.ts'
@@ -23,13 +24,25 @@ export type EraseContext = { db: Db; clock: Clock; log: Log; encode: EncodeConte
 export const applyErasures = async (context: EraseContext, session: Session): Promise<void> => {
   for (const erasure of await selectReady(context.db)) {
     if (context.stopped.aborted) return
-    const person = await resolvePerson(context, session, erasure)
-    if (!erasure.bufferDone) await eraseBuffered(context.db, erasure.erasureId, person)
-    await reviseAll(context, session)
-    await eraseDelivered(context, session, erasure, person)
+    await orLater(context, { erasure: erasure.erasureId }, async () => {
+      const person = await resolvePerson(context, session, erasure)
+      if (!erasure.bufferDone) await eraseBuffered(context.db, erasure.erasureId, person)
+      await reviseAll(context, session)
+      await eraseDelivered(context, session, erasure, person)
+    })
   }
   // Also what an earlier process began.
   await reviseAll(context, session)
+}
+
+/** What fails is tried again at the next run: one person's files must not keep everybody's events from being exported. */
+const orLater = async ({ log, stopped }: EraseContext, fields: object, work: () => Promise<void>): Promise<void> => {
+  try {
+    await work()
+  } catch (error) {
+    if (stopped.aborted) throw error
+    log.error({ ...fields, err: error }, `an erasure waits: ${messageOf(error)}`)
+  }
 }
 
 type Ready = Erasure & { resolved: boolean; bufferDone: boolean; scannedPartId: number }
@@ -49,7 +62,8 @@ const resolvePerson = async (context: EraseContext, session: Session, erasure: R
   const { users } = erasure.subject
   if (erasure.resolved || users.length === 0) return erasure.subject
   const visitors = new Set(erasure.subject.visitors)
-  const buffered = await db.query<{ visitor_id: string }>(
+  // On the session, which has no limit of time: this reads the whole buffer.
+  const buffered = await session.query<{ visitor_id: string }>(
     'select distinct visitor_id from events_log where user_id = any($1::text[]) and visitor_id is not null',
     [users],
   )
@@ -76,6 +90,12 @@ const resolvePerson = async (context: EraseContext, session: Session, erasure: R
 const eraseBuffered = (db: Db, erasureId: string, person: Person): Promise<void> =>
   db.transaction(async (tx) => {
     const parameters = personParameters(person)
+    // The whole buffer is read, which no limit of time fits; and rows that TimescaleDB has compressed are opened for it.
+    await tx.execute('set local statement_timeout = 0')
+    await tx.query(
+      `select set_config(name, '0', true) from pg_settings
+       where name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'`,
+    )
     await tx.execute(
       `create temporary table erased_rows on commit drop as
        with gone as (delete from events_log where ${personCondition(1)} returning batch_id, site_id, created_at)
@@ -137,11 +157,15 @@ const countErased = async (tx: Tx, erasureId: string): Promise<void> => {
   )
 }
 
-const reviseAll = async ({ db, encode, log, stopped }: EraseContext, session: Session): Promise<void> => {
+const reviseAll = async (context: EraseContext, session: Session): Promise<void> => {
+  const { db, encode, log, stopped } = context
   for (const part of await selectUnrevised(db)) {
     if (stopped.aborted) return
-    await reviseFromBuffer(encode, session, part)
-    log.info({ part: part.seq, epoch: part.epoch, revision: part.revision + 1 }, 'a part was revised by an erasure')
+    const fields = { part: part.seq, epoch: part.epoch, revision: part.revision + 1 }
+    await orLater(context, fields, async () => {
+      await reviseFromBuffer(encode, session, part)
+      log.info(fields, 'a part was revised by an erasure')
+    })
   }
 }
 
@@ -238,6 +262,11 @@ const deliverRecord = async (encode: EncodeContext, key: string, text: string): 
   }
 }
 
+/** Delivered parts that an erasure `e` has still to look through. */
+const hasUnscanned = `exists (select from export_parts p where p.part_id > e.scanned_part_id and manifest is not null
+    and quarantined is null and p.expired_at is null and p.events > p.erased
+    and (select count(*) from batches b where b.part_id = p.part_id) <> p.batches)`
+
 /** All parts were looked through, and every revision was verified wherever its part goes. */
 const selectDelivered = (
   db: Db,
@@ -251,9 +280,7 @@ const selectDelivered = (
              from erasure_parts x join export_parts using (part_id) where x.erasure_id = e.erasure_id) as parts
      from erasures e
      where export_done_at is null and buffer_done_at is not null
-       and not exists (select from export_parts p where p.part_id > e.scanned_part_id and manifest is not null
-                       and quarantined is null and p.expired_at is null and p.events > p.erased
-                       and (select count(*) from batches b where b.part_id = p.part_id) <> p.batches)
+       and not ${hasUnscanned}
        and not exists (select from erasure_parts x join export_parts p using (part_id)
                        where x.erasure_id = e.erasure_id
                          and (p.manifest is null or p.revision_wanted > p.revision
@@ -264,8 +291,9 @@ const selectDelivered = (
 /** Whether an erasure waits for a run. */
 export const hasErasures = async (db: Db): Promise<boolean> => {
   const [row] = await db.query<{ waits: boolean }>(
-    `select exists (select from erasures where export_done_at is null and buffer_done_at is null
-                    and spool_done_at is not null) as waits`,
+    `select exists (select from erasures e where export_done_at is null and spool_done_at is not null
+                    and (buffer_done_at is null or ${hasUnscanned}))
+         or exists (select from export_parts where revision_wanted > revision and manifest is not null) as waits`,
   )
   return row?.waits ?? false
 }

@@ -20,10 +20,11 @@ export const openReplay = (db: Db, range: ReplayRange): Promise<{ parts: number;
     const parts = await tx.query<{ part_id: number }>(
       `select part_id from export_parts
        where manifest is not null and quarantined is null and expired_at is null
-         and received_max >= $1::timestamptz and received_min < $2::timestamptz order by part_id`,
+         and received_max >= $1::timestamptz and received_min < $2::timestamptz order by part_id for share`,
       [range.from, range.to],
     )
     const partIds = parts.map((part) => part.part_id)
+    const destinations = range.destination === undefined ? destinationNames : [range.destination]
     // A destination that was added later, or that had no copy of an adopted part, has no deliveries of it yet.
     await tx.execute(
       `insert into deliveries (part_id, revision, object_id, destination)
@@ -34,12 +35,23 @@ export const openReplay = (db: Db, range: ReplayRange): Promise<{ parts: number;
                      union all select null) as o
        where p.part_id = any($1::bigint[])
        on conflict do nothing`,
-      [partIds, range.destination === undefined ? destinationNames : [range.destination]],
+      [partIds, destinations],
+    )
+    // Manifests of earlier revisions are links of the chain, too.
+    await tx.execute(
+      `insert into deliveries (part_id, revision, object_id, destination)
+       select p.part_id, m.revision, null, destination
+       from export_parts p join export_manifests m using (part_id), unnest($2::text[]) as destination
+       where p.part_id = any($1::bigint[]) and m.revision < p.revision
+         and m.view = ${viewSql('p.rules', 'destination')}
+       on conflict do nothing`,
+      [partIds, destinations],
     )
     const deliveries = await tx.execute(
       `update deliveries d set state = 'pending', attempts = 0, fault = null, error = null, next_attempt_at = null
        from export_parts p
-       where p.part_id = d.part_id and p.revision = d.revision and p.part_id = any($1::bigint[])
+       where p.part_id = d.part_id and p.part_id = any($1::bigint[])
+         and (p.revision = d.revision or d.object_id is null)
          and ($2::text is null or d.destination = $2::text)
          and ($3::text is null or d.object_id is null
               or exists (select from export_objects o where o.object_id = d.object_id and o.format = $3::text))`,

@@ -55,10 +55,10 @@ export const releaseBuffer = async (
 /**
  * A part may be released: by the rule (every delivery verified, long enough ago, and the agents have read all of it), or
  * because the disk is low and the backup bucket of today has all of it. $1 is the end of the keeping time, $2 that bucket's
- * identity, null while the second way is closed.
+ * identity, null while the second way is closed. Either way not while an erasure's revision has still to be made of its rows.
  */
 const releasable = (part: string): string =>
-  `(${part}.manifest is not null and ${part}.quarantined is null
+  `(${part}.manifest is not null and ${part}.quarantined is null and ${part}.revision_wanted <= ${part}.revision
     and ((not exists (select from deliveries d where d.part_id = ${part}.part_id and d.state <> 'verified')
           and (select max(verified_at) from deliveries d where d.part_id = ${part}.part_id)
               <= to_timestamp($1::float8 / 1000)

@@ -36,6 +36,8 @@ export type ExportDeps = { db: Db; config: Config; clock: Clock; log: Log; admin
 
 /** Between two looks at the deliveries that may be tried again. */
 const retryLookMs = 5_000
+/** After a run that could not do all of the erasures. */
+const erasureRetryMs = 60_000
 const retentionEveryMs = 10 * 60_000
 
 /** The exporter with its schedule, its retries and its routes, as the settings say. */
@@ -135,13 +137,16 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
     // A process that was killed holds the lock until the database notices.
     // Without a schedule parts are made on request only; what was begun is finished all the same.
     const claim = cronOf(config.EXPORT_SCHEDULE) !== undefined
+    let erasuresAtMs = 0
     while (!ended.signal.aborted && !(await runQuietly('start', claim))) await clock.sleep(retryLookMs, ended.signal)
     while (!ended.signal.aborted) {
       await clock.sleep(retryLookMs, ended.signal)
       if (ended.signal.aborted) return
       const waiting = await selectWaiting(db).catch(() => [])
       const due = waiting.some(({ nextAttemptMs }) => nextAttemptMs <= clock.now())
-      if (due || (await hasErasures(db).catch(() => false))) await runQuietly('retry', claim)
+      const erasing = clock.now() >= erasuresAtMs && (await hasErasures(db).catch(() => false))
+      if (due || erasing) await runQuietly('retry', claim)
+      if (erasing && (await hasErasures(db).catch(() => true))) erasuresAtMs = clock.now() + erasureRetryMs
     }
   }
 

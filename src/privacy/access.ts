@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Db, Queryable } from '../db.ts'
@@ -25,10 +25,11 @@ type DeliveredObject = {
  * rows have left the buffer, and from the buffer. For access and portability (GDPR 15 and 20). Reads every delivered file
  * once. Throws `destination_failed` when a file can be had nowhere: an incomplete answer would be a wrong one.
  */
-export const personEvents = async function* (deps: AccessDeps, asked: Person): AsyncGenerator<string> {
+export const personEvents = async function* (deps: AccessDeps, asked: Person, nowMs: number): AsyncGenerator<string> {
   const duckDb = createDuckDb()
   await mkdir(deps.scratchFolder, { recursive: true })
-  const folder = await mkdtemp(path.join(deps.scratchFolder, 'access-'))
+  await removeLeftAccess(deps.scratchFolder, nowMs)
+  const folder = await mkdtemp(path.join(deps.scratchFolder, `access-${process.pid}-`))
   try {
     const objects = await selectDeliveredObjects(deps.db)
     const reading = { ...deps, duckDb, folder }
@@ -39,6 +40,30 @@ export const personEvents = async function* (deps: AccessDeps, asked: Person): A
   } finally {
     duckDb.close()
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Folders of processes that were killed while they read: what is in them was not erased with the rest. */
+export const removeLeftAccess = async (scratchFolder: string, nowMs: number): Promise<void> => {
+  for (const name of await readdir(scratchFolder).catch(() => [])) {
+    const folder = path.join(scratchFolder, name)
+    const pid = Number(/^access-(\d+)-/.exec(name)?.[1])
+    if (Number.isNaN(pid) || (isAlive(pid) && !(await isOld(folder, nowMs)))) continue
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** A pid may belong to somebody else by now; nobody reads for a day. */
+const isOld = async (folder: string, nowMs: number): Promise<boolean> => {
+  const found = await stat(folder).catch(() => undefined)
+  return found !== undefined && nowMs - found.mtimeMs > 86_400_000
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 
@@ -75,9 +100,13 @@ const readObject = async (
   for (const source of sources) {
     const stream = await source.read(object.key).catch(() => undefined)
     if (!stream) continue
-    await pipeline(stream, createWriteStream(file))
-    if ((await digestOfFile(file)).sha256 !== object.sha256) continue
     try {
+      // A source that breaks off is as good as one without the file.
+      const isRead = await pipeline(stream, createWriteStream(file)).then(
+        () => true,
+        () => false,
+      )
+      if (!isRead || (await digestOfFile(file)).sha256 !== object.sha256) continue
       const { read } = await duckDb.run({
         ...{ what: `Reading ${object.key}`, tempFolder: `${file}.tmp`, memoryMb, threads: 1, writes: [] },
         reads: [statement(file)],

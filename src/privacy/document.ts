@@ -16,7 +16,7 @@ export const personDocument = async (
   await insertAudit(deps.db, { by, nowMs }, 'privacy.export', subject, {
     kind: person.users.length > 0 ? 'user' : 'visitor',
   })
-  const events = personEvents(deps, person)
+  const events = personEvents(deps, person, nowMs)
   return write(id, new Date(nowMs), await events.next(), events)
 }
 

@@ -6,6 +6,7 @@ import type { App } from '../http.ts'
 import { createKeyedHash } from '../keyed-hash.ts'
 import type { Secret } from '../secret.ts'
 import type { Destination } from '../storage/destination.ts'
+import { removeLeftAccess } from './access.ts'
 import { privacyRoutes } from './routes.ts'
 
 /** Requests of people about their data: access, portability, erasure. */
@@ -17,13 +18,15 @@ export const createPrivacyService = (deps: {
   adminToken: string
   destinations: readonly Destination[]
 }) => {
-  const { config, hashKey } = deps
+  const { config, hashKey, clock } = deps
+  const scratchFolder = path.join(path.resolve(config.DATA_DIR), 'scratch')
   return {
+    start: (): void => void removeLeftAccess(scratchFolder, clock.now()).catch(() => undefined),
     routes: (app: App): void =>
       privacyRoutes(app, {
         ...deps,
         keyedHash: createKeyedHash(hashKey),
-        scratchFolder: path.join(path.resolve(config.DATA_DIR), 'scratch'),
+        scratchFolder,
         memoryMb: config.ENCODE_MEMORY_MB,
       }),
   }

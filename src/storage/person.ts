@@ -11,9 +11,14 @@ const identityKeys = [
 ] as const
 const userKeys = identityKeys.slice(6)
 
-/** `"userId":"u1"` as it stands in a raw event, which is written without blanks. */
+/** `"userId":"u1"` as it stands in a raw event, which is written without blanks; `"userId":1` of an id that is a number. */
 const marksOf = (keys: readonly string[], ids: readonly string[]): string[] =>
-  ids.flatMap((id) => keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(id)}`))
+  ids.flatMap((id) =>
+    keys.flatMap((key) => [
+      `${JSON.stringify(key)}:${JSON.stringify(id)}`,
+      ...(/^-?\d{1,400}$/.test(id) ? [',', '}'].map((end) => `${JSON.stringify(key)}:${id}${end}`) : []),
+    ]),
+  )
 
 /** What a raw event of the person contains, whatever its columns say. */
 export const personMarks = ({ visitors, users }: Person): string[] =>
