@@ -228,7 +228,9 @@ t.test('the appliance comes up, hardened, with nginx alone in reach', async (t) 
     t.match(host, { ReadonlyRootfs: true, Privileged: false }, service)
     t.ok(host.Memory > 0 && host.PidsLimit > 0, `${service} has limits`)
     t.match(host.SecurityOpt.join(), 'no-new-privileges', service)
-    t.equal(Object.keys(host.PortBindings ?? {}).length, service === 'nginx' ? 1 : 0, `${service}: ports`)
+    // A port that an image only names has no binding.
+    const published = Object.values(host.PortBindings ?? {}).filter((one) => Array.isArray(one) && one.length > 0)
+    t.equal(published.length, service === 'nginx' ? 1 : 0, `${service}: ports`)
     const secrets = ['postgres-password', 'hash-key', 'admin-token'].map((name) =>
       readFileSync(path.join(folder, 'secrets', name), 'utf8'),
     )
@@ -353,10 +355,17 @@ t.test('backup, drill and restore', async (t) => {
   await sendSurely(randomUUID())
   program('worker', 'export', 'run')
   compose('stop', '-t', '20', 'collect', 'worker', 'backup')
-  const restored = JSON.parse(
-    composeWithKey('run', '--rm', '-T', 'backup', 'restore', '--identity', '-', '--replace', '--json'),
+  // What it says is not asked for: podman's API closes both ways when the input ends. The database tells.
+  composeWithKey('run', '--rm', '-T', 'backup', 'restore', '--identity', '-', '--replace')
+  const ask = (query: string) =>
+    compose('exec', '-T', 'timescaledb', 'psql', '-U', 'evothesis', '-d', 'evothesis', '-Atc', query).trim()
+  t.equal(
+    ask('select count(*) || $$ $$ || sum(events) from export_parts where adopted'),
+    '1 1',
+    'what was delivered since',
   )
-  t.match(restored, { name: made.name, adopted: { manifests: 1, events: 1 } })
+  t.equal(ask('select count(*) from epochs'), '2', 'a new epoch')
+  t.equal(ask('select count(*) from events_log'), String(made.manifest.tables.events_log))
   compose('up', '-d')
   await until('everything is healthy', () => services.every(healthy))
   findPort()
