@@ -100,6 +100,8 @@ const serverSettings: Record<string, string> = {
   wal_compression: 'on',
   max_connections: '60',
   log_min_messages: 'warning',
+  // DETAIL and CONTEXT quote rows, and nobody erases a person from a log.
+  log_error_verbosity: 'terse',
   timezone: 'UTC',
   log_timezone: 'UTC',
 }

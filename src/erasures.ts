@@ -17,11 +17,16 @@ export type ErasureRoom = 'collect' | 'export' | 'agents'
 const columns = `erasure_id::text as "erasureId", (extract(epoch from requested_at) * 1000)::bigint as "requestedMs", kind, subject,
   subject_hash::text as "subjectHash"`
 
-/** What a room has still to do, oldest first. A user is only handed out once the exporter has found their visitors. */
+/**
+ * What a room has still to do, oldest first. A user is only handed out once the exporter has found their visitors, and the
+ * agents come after the buffer, so that they read nothing of the person again.
+ */
 export const selectErasures = (db: Queryable, room: 'collect' | 'agents'): Promise<Erasure[]> =>
   db.query<Erasure>(
     `select ${columns} from erasures where ${room}_done_at is null and spool_done_at is not null and (kind = 'visitor' or resolved_at is not null)
+       and ($1::text = 'collect' or buffer_done_at is not null)
      order by requested_at, erasure_id`,
+    [room],
   )
 
 /** Says that a room is done; the last one ends the erasure, and with it what names the person. */

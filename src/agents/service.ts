@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import type { Db } from '../db.ts'
+import { selectErasures } from '../erasures.ts'
 import { isAppError, messageOf } from '../errors.ts'
 import type { App } from '../http.ts'
 import type { Log } from '../log.ts'
@@ -54,7 +55,10 @@ export const createAgentsService = (deps: AgentsDeps): AgentsService => {
   const runDue = async (): Promise<RunReport | null> => {
     const nowMs = clock.now()
     const isNight = engine.calendar.dayOf(nowMs - nightMs) !== night
-    if (!isNight && nowMs - hourlyMs < hourMs) return null
+    // Who asked to be forgotten does not wait for the hour.
+    const isDue =
+      isNight || nowMs - hourlyMs >= hourMs || (await selectErasures(db, 'agents').catch(() => [])).length > 0
+    if (!isDue) return null
     try {
       const report = await engine.run({ kind: isNight ? 'nightly' : 'hourly', signal: ended.signal })
       hourlyMs = nowMs

@@ -48,8 +48,9 @@ export const createIntake = (deps: {
         heldBytes += bytes
       }
       try {
-        const arrival = arrivalOf(request)
         const body = await readBody(request.raw, request.headers['content-encoding'], hold)
+        // Now, not when its first byte came: an erasure counts on nothing being under way for long after its arrival.
+        const arrival = arrivalOf(request)
         const declined = privacy.declines({ dnt: headerOf(request, 'dnt'), gpc: headerOf(request, 'sec-gpc') })
         if (declined || arrival.bot === 'drop') return undefined
         return await work({ arrival, body, hold })

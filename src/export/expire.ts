@@ -1,7 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Clock } from '../clock.ts'
-import type { Db } from '../db.ts'
+import type { Db, Tx } from '../db.ts'
 import type { Destination } from '../storage/destination.ts'
 import { type Expiry, expiryKey } from '../storage/expiries.ts'
 import { sha256OfText } from '../storage/sha256.ts'
@@ -32,9 +32,24 @@ export const expireObjects = async (deps: ExpireDeps, days: number): Promise<num
         })
       for (const key of await selectKeys(db, part.partId)) await destination.remove(key)
     }
-    await db.execute('update export_parts set expired_at = now() where part_id = $1::bigint', [part.partId])
+    await db.transaction((tx) => markExpired(tx, part.partId))
   }
   return parts.length
+}
+
+/** A replay that was asked for meanwhile finds nothing to deliver any more but the manifest. */
+const markExpired = async (tx: Tx, partId: number): Promise<void> => {
+  await tx.execute('update export_parts set expired_at = now() where part_id = $1::bigint', [partId])
+  await tx.execute(
+    `update deliveries set state = 'verified', next_attempt_at = null
+     where part_id = $1::bigint and state in ('pending', 'parked') and verified_at is not null`,
+    [partId],
+  )
+  await tx.execute(
+    `delete from deliveries
+     where part_id = $1::bigint and state in ('pending', 'parked') and verified_at is null and object_id is not null`,
+    [partId],
+  )
 }
 
 const writeRecord = async ({ stagingFolder }: ExpireDeps, destination: Destination, expiry: Expiry): Promise<void> => {

@@ -142,7 +142,10 @@ const stateText = ({ state, parts_waiting: parts }: ErasureView): string =>
   ({
     waiting: 'waiting until the spool holds nothing of before the request (is a server running?)',
     erasing: 'taking rows out of the buffer',
-    delivering: `writing delivered files again (${parts} parts on their way)`,
+    delivering:
+      parts > 0
+        ? `writing delivered files again (${parts} parts on their way)`
+        : 'nothing is left in delivered files that arrived; profiles and notes follow',
     finished: 'finished',
   })[state]
 

@@ -60,6 +60,8 @@ export const sizingOf = (client: Client): Sizing => {
     password_encryption: 'scram-sha-256',
     timezone: 'UTC',
     log_timezone: 'UTC',
+    // DETAIL and CONTEXT quote rows, and nobody erases a person from a log.
+    log_error_verbosity: 'terse',
   }
   return {
     memoryMb,

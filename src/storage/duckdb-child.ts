@@ -41,10 +41,14 @@ const run = async (job: DuckDbJob): Promise<DuckDbAnswer> => {
   }
 }
 
+/** Its messages quote lines, values and statements, which hold what events and ids of people hold: errors are logged. */
+const withoutRows = (message: string): string =>
+  (message.split('\n')[0] ?? '').replace(/\s*Input: .*$|"[^"]*"|'[^']*'/g, '…')
+
 process.on('message', (job: DuckDbJob) => {
   run(job).then(
     (answer) => process.send?.(answer),
-    (error: Error) => process.send?.({ error: error.message } satisfies DuckDbAnswer),
+    (error: Error) => process.send?.({ error: withoutRows(error.message) } satisfies DuckDbAnswer),
   )
 })
 // The parent's end is ours: nothing is left running.

@@ -13,7 +13,10 @@ import { loadConfig } from '../../src/config.ts'
 import type { Db } from '../../src/db.ts'
 import { generateTraffic } from '../../src/demo/generate.ts'
 import { createApp } from '../../src/http.ts'
+import { createKeyedHash } from '../../src/keyed-hash.ts'
 import { silentLog } from '../../src/log.ts'
+import { requestErasure, selectErasureViews } from '../../src/privacy/requests.ts'
+import { secret } from '../../src/secret.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { engineOn, type SentEvent, storeBatch, storeTraffic } from './lab.ts'
 
@@ -368,8 +371,8 @@ t.test('who asks to be forgotten is', async (t) => {
   await engine.run({ kind: 'nightly' })
   t.equal((await selectReports(db, { kind: 'customer' })).length, 2)
   await db.execute(
-    `insert into erasures (requested_by, kind, subject, subject_hash, spool_done_at, resolved_at)
-     values ('test', 'user', '{"visitors": ["hers"], "users": ["ada"]}', gen_random_uuid(), now(), now())`,
+    `insert into erasures (requested_by, kind, subject, subject_hash, spool_done_at, resolved_at, buffer_done_at)
+     values ('test', 'user', '{"visitors": ["hers"], "users": ["ada"]}', gen_random_uuid(), now(), now(), now())`,
   )
   await engine.run({ kind: 'hourly' })
   const left = async (column: string, table: string) =>
@@ -460,6 +463,18 @@ t.test('the service runs nightly and hourly when due, and its API answers in pag
   await storeTraffic(db, generateTraffic({ events: 3_000, sites: 1, seed: 6, days: 5, untilMs }).requests, untilMs)
   t.match(await service.runDue(), { kind: 'nightly', alertsOpened: 0 })
   t.equal(await service.runDue(), null, 'nothing is due')
+  const { erasureId } = await requestErasure(
+    db,
+    createKeyedHash(secret('x')),
+    { visitor: 'v' },
+    { by: 'a test', nowMs },
+  )
+  await db.execute('update erasures set spool_done_at = now()')
+  t.equal(await service.runDue(), null, 'the buffer comes first')
+  await db.execute('update erasures set buffer_done_at = now(), collect_done_at = now(), export_done_at = now()')
+  t.match(await service.runDue(), { kind: 'hourly' }, 'who asked to be forgotten does not wait for the hour')
+  t.match(await selectErasureViews(db, erasureId), [{ state: 'finished' }])
+  t.equal(await service.runDue(), null)
   nowMs += 3_600_000
   await storeBatch(db, [{ type: 'pageview', at: nowMs }])
   t.match(await service.runDue(), { kind: 'hourly', events: 1 })

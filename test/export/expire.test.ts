@@ -4,6 +4,7 @@ import t from 'tap'
 import { readDelivered } from '../../src/billing/read-delivered.ts'
 import { systemClock } from '../../src/clock.ts'
 import { expireObjects } from '../../src/export/expire.ts'
+import { openReplay } from '../../src/export/replay.ts'
 import { releaseBuffer } from '../../src/export/retention.ts'
 import { checkParity, verifyDestination } from '../../src/export/verify.ts'
 import { silentLog } from '../../src/log.ts'
@@ -68,4 +69,41 @@ t.test('objects expire after their time, only of closed periods, and nobody take
     [{ kind: 'missing object' }],
     'what is lost is lost',
   )
+})
+
+t.test('a replay that is asked for while objects expire asks for nothing', async (t) => {
+  const { db, close } = await createTestDatabase()
+  t.teardown(close)
+  const DATA_DIR = await tempFolder(t)
+  const service = createTestExporter(db, { DATA_DIR })
+  t.teardown(() => service.close())
+  await insertBatch(db, [{ created_at: '2026-10-10T12:00:00Z' }])
+  await service.exporter.run()
+  await db.execute('update batches set agents_run_id = 1')
+  await releaseBuffer(
+    { db, clock: systemClock, log: silentLog },
+    { keepMs: -1_000, diskIsLow: false, backupBucket: null },
+  )
+  await db.execute(
+    `insert into billing_periods (month, timezone, starts_at, ends_at, terms) values ('2026-10', 'UTC', '2026-10-01', '2026-11-01', '{}')`,
+  )
+  await db.execute(
+    `insert into statements (month, revision, node_id, issued_at, document, sha256) values ('2026-10', 1, 'n1', now(), '{}', 'x')`,
+  )
+  const destinations = service.destinations.map((one) => ({
+    ...one,
+    remove: async (key: string) => {
+      await openReplay(db, { from: '2026-10-01', to: '2026-11-01' })
+      return one.remove(key)
+    },
+  }))
+  const clock = { ...systemClock, now: () => Date.parse('2026-12-31T00:00:00Z') }
+  t.equal(await expireObjects({ db, clock, destinations, stagingFolder: path.join(DATA_DIR, 'staging') }, 30), 1)
+  const report = await service.exporter.run({ probe: true })
+  t.match(await db.query(`select state from deliveries where state <> 'verified'`), { length: 0 })
+  t.notMatch(report.destinations, [{ state: 'failed' }])
+  await insertBatch(db, [{}])
+  await service.exporter.run()
+  for (const one of service.destinations)
+    t.match(await verifyDestination(one, { full: true }), { problems: [], manifests: 2, expired: 1, events: 2 })
 })
