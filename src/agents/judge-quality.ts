@@ -11,7 +11,8 @@ type Level = QualityCheck['level']
 /** Shares from which a check is amber, and red: then the day's figures are not judged. */
 const limits = {
   loss: [0.03, 0.15],
-  late: [0.1, 0.5],
+  // What comes late is in the figures by now: worth knowing, and no reason not to judge.
+  late: [0.1, Number.POSITIVE_INFINITY],
   duplicates: [0.1, 0.5],
   rejects: [0.01, 0.2],
   bots: [0.3, 0.7],
@@ -23,6 +24,9 @@ const volumeZ = 3.5
 const volumeAmber = 0.3
 /** A day with so little of what the same weekdays brought is a fault of the tracking until shown otherwise. */
 const volumeRed = 0.7
+/** Events come a dozen to a visit: of fewer than this a fall by so much is chance. Nothing at all is none. */
+const volumeRedEventsMin = 500
+const volumeEventsMin = 50
 const weekdaysMin = 3
 const historyDays = 56
 /** A type that is expected this often (Poisson) is missing by chance once in 20,000 days. */
@@ -146,7 +150,9 @@ const volumeCheck = (
   const z = modifiedZ(value, same)
   const change = center === 0 ? 0 : value / center - 1
   const isUnusual = z === null ? value !== center : Math.abs(z) > volumeZ
-  const level = !isUnusual || Math.abs(change) < volumeAmber ? 'green' : change < -volumeRed ? 'red' : 'amber'
+  const isRed = change < -volumeRed && (center >= volumeRedEventsMin || (value === 0 && center >= volumeEventsMin))
+  const isSmall = center < volumeEventsMin && value < volumeEventsMin
+  const level = !isUnusual || isSmall || Math.abs(change) < volumeAmber ? 'green' : isRed ? 'red' : 'amber'
   return made(level, { compare: { value: center, n: same.length, basis: 'median of the same weekday' } })
 }
 
