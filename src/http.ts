@@ -5,6 +5,7 @@ import { plainAddress } from './address.ts'
 import { addressRate } from './address-rate.ts'
 import { AppError, type ErrorCode, errorCodes, isAppError } from './errors.ts'
 import type { Log } from './log.ts'
+import { type Holder, mayActAs, type Role } from './roles.ts'
 
 export type App = FastifyInstance
 /** A room's routes: each room exports one such function, and the composition root registers it. */
@@ -16,6 +17,8 @@ export type AppOptions = {
   trustProxy: boolean | string
   /** Requests per second and address to routes that need the admin token, with it or without; none or 0: any number. */
   adminRatePerSecond?: number
+  /** Whose token it is, beside the admin token; nobody's where this is not given. */
+  findHolder?: (token: string) => Promise<Holder | undefined>
   /** Answers what no route does; `not_found` otherwise. */
   answerTheRest?: (request: FastifyRequest, reply: FastifyReply) => unknown
 }
@@ -24,6 +27,15 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Counts a request against its address; throws rate_limited. */
     countAdminRequest(request: FastifyRequest): Promise<void>
+    findHolder(token: string): Promise<Holder | undefined>
+  }
+  interface FastifyRequest {
+    /** Who asks, once `requireAdmin` has let them in. */
+    holder: Holder | null
+  }
+  interface FastifyContextConfig {
+    /** The role that a route needs; without it reading needs a viewer, and everything else an operator. */
+    role?: Role
   }
 }
 
@@ -49,6 +61,8 @@ export const createApp = (options: AppOptions): App => {
     forceCloseConnections: 'idle',
   })
   limitAdminRequests(app, options.adminRatePerSecond ?? 0)
+  app.decorate('findHolder', options.findHolder ?? (async () => undefined))
+  app.decorateRequest('holder', null)
   app.setErrorHandler((error, request, reply) => {
     const problem = toAppError(error)
     if (problem.status >= 500)
@@ -115,20 +129,32 @@ const toAppError = (error: unknown): AppError => {
 }
 
 /**
- * Refuses a request without the admin token: `Authorization: Bearer …`, compared in constant time. Counts it first, so that
- * nobody tries tokens faster than RATE_LIMIT_ADMIN.
+ * Lets in who may: `Authorization: Bearer …` with the admin token, compared in constant time, or with a token of the role
+ * that the route needs. Counts the request first, so that nobody tries tokens faster than RATE_LIMIT_ADMIN. Throws
+ * unauthorized, forbidden.
  */
 export const requireAdmin =
   (adminToken: string) =>
   async (request: FastifyRequest): Promise<void> => {
     await request.server.countAdminRequest(request)
     const sent = /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
-    if (sent === undefined || !sameText(sent, adminToken))
-      throw new AppError('unauthorized', 'Send the admin token as Authorization: Bearer ….')
+    const holder = sent === undefined ? undefined : await holderOf(request, sent, adminToken)
+    if (!holder) throw new AppError('unauthorized', 'Send the admin token as Authorization: Bearer ….')
+    const needed = request.routeOptions.config.role ?? (isRead(request) ? 'viewer' : 'operator')
+    if (!mayActAs(holder.role, needed)) throw new AppError('forbidden', `A ${holder.role} may not do this.`)
+    request.holder = holder
   }
+
+const isRead = ({ method }: FastifyRequest): boolean => method === 'GET' || method === 'HEAD'
+
+const holderOf = async (request: FastifyRequest, token: string, adminToken: string): Promise<Holder | undefined> =>
+  sameText(token, adminToken) ? { name: 'admin API', role: 'operator' } : request.server.findHolder(token)
 
 const sameText = (a: string, b: string): boolean =>
   timingSafeEqual(createHash('sha256').update(a).digest(), createHash('sha256').update(b).digest())
+
+/** Who does something, for the audit log. */
+export const actorOf = ({ holder }: FastifyRequest): string => holder?.name ?? 'nobody'
 
 /** The same, but a request from this machine needs no token: a scraper of metrics. */
 export const requireAdminOrLocal = (adminToken: string) => {

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
-import { type App, requireAdmin } from '../http.ts'
+import { type App, actorOf, requireAdmin } from '../http.ts'
 import { type Month, parseMonth } from './calendar.ts'
 import { domainsView } from './domain-view.ts'
 import { decideDomain, selectDomains } from './domains.ts'
@@ -26,6 +26,8 @@ const statementQuery = z.strictObject({
 export const billingRoutes = (app: App, deps: Deps): void => {
   const { db, clock } = deps
   const onRequest = requireAdmin(deps.adminToken)
+  /** A client decides which domains are theirs. */
+  const decides = { onRequest, config: { role: 'client' as const } }
 
   app.get('/billing/usage', { onRequest }, async (request) => {
     const { month } = read(usageQuery, request)
@@ -38,9 +40,9 @@ export const billingRoutes = (app: App, deps: Deps): void => {
     ['approve', 'approved'],
     ['block', 'blocked'],
   ] as const)
-    app.post<{ Params: { domain: string } }>(`/billing/domains/:domain/${verb}`, { onRequest }, async (request) => {
+    app.post<{ Params: { domain: string } }>(`/billing/domains/:domain/${verb}`, decides, async (request) => {
       const domain = request.params.domain.toLowerCase()
-      await decideDomain(db, { domain, state, by: 'admin API', nowMs: clock.now() })
+      await decideDomain(db, { domain, state, by: actorOf(request), nowMs: clock.now() })
       return { domain, state }
     })
 

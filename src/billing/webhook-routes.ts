@@ -1,9 +1,9 @@
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import type { Db } from '../db.ts'
 import { AppError } from '../errors.ts'
-import { type App, requireAdmin } from '../http.ts'
+import { type App, actorOf, requireAdmin } from '../http.ts'
 import { outboxEventTypes } from '../outbox.ts'
 import { selectAttempts } from './attempts.ts'
 import type { Actor } from './audit-row.ts'
@@ -50,7 +50,7 @@ type Named = { Params: { name: string } }
 export const webhookRoutes = (app: App, deps: WebhookRoutesDeps): void => {
   const { db, clock } = deps
   const onRequest = requireAdmin(deps.adminToken)
-  const actor = (): Actor => ({ by: 'admin API', nowMs: clock.now() })
+  const actor = (request: FastifyRequest): Actor => ({ by: actorOf(request), nowMs: clock.now() })
 
   app.get('/webhooks', { onRequest }, async () => ({
     endpoints: (await selectEndpoints(db, clock.now())).map(endpointView),
@@ -61,7 +61,7 @@ export const webhookRoutes = (app: App, deps: WebhookRoutesDeps): void => {
     const { name, url, event_types } = read(added, request.body)
     const { secret } = await addEndpoint(db, {
       ...{ name, url, eventTypes: event_types ?? null, allowPrivate: deps.allowPrivate },
-      ...actor(),
+      ...actor(request),
     })
     return once(reply.status(201)).send({ name, url, secret })
   })
@@ -76,25 +76,28 @@ export const webhookRoutes = (app: App, deps: WebhookRoutesDeps): void => {
     }
   })
 
-  app.delete<Named>('/webhooks/:name', { onRequest }, async ({ params: { name } }) => {
-    await removeEndpoint(db, name, actor())
+  app.delete<Named>('/webhooks/:name', { onRequest }, async (request) => {
+    const { name } = request.params
+    await removeEndpoint(db, name, actor(request))
     return { name, state: 'removed' }
   })
 
-  app.post<Named>('/webhooks/:name/enable', { onRequest }, async ({ params: { name } }) => {
-    await enableEndpoint(db, name, actor(), deps.client)
+  app.post<Named>('/webhooks/:name/enable', { onRequest }, async (request) => {
+    const { name } = request.params
+    await enableEndpoint(db, name, actor(request), deps.client)
     return { name, state: 'active' }
   })
 
-  app.post<Named>('/webhooks/:name/disable', { onRequest }, async ({ params: { name } }) => {
-    await disableByHand(db, name, actor())
+  app.post<Named>('/webhooks/:name/disable', { onRequest }, async (request) => {
+    const { name } = request.params
+    await disableByHand(db, name, actor(request))
     return { name, state: 'disabled' }
   })
 
   app.post<Named>('/webhooks/:name/rotate', { onRequest }, async (request, reply) => {
     const { name } = request.params
     const { force } = read(rotateQuery, request.query)
-    return once(reply).send({ name, secret: await rotateSecret(db, name, { ...actor(), force }) })
+    return once(reply).send({ name, secret: await rotateSecret(db, name, { ...actor(request), force }) })
   })
 
   app.post<Named>('/webhooks/:name/send-test', { onRequest }, async ({ params: { name } }) => {

@@ -1,5 +1,6 @@
 import replyFrom from '@fastify/reply-from'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { findHolder } from '../access/tokens.ts'
 import { attachBuffer } from '../buffer.ts'
 import { systemClock as clock } from '../clock.ts'
 import { loadConfig } from '../config.ts'
@@ -34,7 +35,12 @@ export const serveCollectChild = async (): Promise<number> => {
       isOneOfSeveral: true,
     })
     closers.unshift(...services.closers)
-    const app = createApp({ log, trustProxy: config.TRUST_PROXY, answerTheRest: forward })
+    const app = createApp({
+      log,
+      trustProxy: config.TRUST_PROXY,
+      answerTheRest: forward,
+      findHolder: (token) => findHolder(buffer.db, token, clock.now()),
+    })
     closers.unshift(() => app.close())
     services.routes(app)
     void app.register(replyFrom, { base: upstream })

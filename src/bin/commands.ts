@@ -47,6 +47,10 @@ export const commands: Record<string, Command> = {
     line: 'export | list: what is held of a person; erasures and how far they are.',
     run: async (args) => (await import('./privacy.ts')).runPrivacy(args),
   },
+  token: {
+    line: 'create | list | revoke: tokens for people and programs, by role.',
+    run: async (args) => (await import('./token.ts')).runToken(args),
+  },
   warehouse: {
     line: 'duckdb | athena | bigquery | …: the SQL that makes the files a table.',
     run: async (args) => (await import('./export.ts')).runWarehouse(args),

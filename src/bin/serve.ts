@@ -1,6 +1,7 @@
 import cluster from 'node:cluster'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
+import { findHolder } from '../access/tokens.ts'
 import { openBuffer } from '../buffer.ts'
 import { systemClock as clock } from '../clock.ts'
 import { loadConfig } from '../config.ts'
@@ -43,6 +44,7 @@ export const serve = async (...roles: ServerRole[]): Promise<number> => {
     closers.unshift(...services.flatMap((one) => one.closers))
     const app = createApp({
       ...{ log, trustProxy: front.trustProxy, adminRatePerSecond: config.RATE_LIMIT_ADMIN },
+      findHolder: (token) => findHolder(buffer.db, token, clock.now()),
     })
     // Both at once: nobody comes in while a run ends, and the requests that wait for the run are answered.
     closers.unshift(() => Promise.all([front.close(app), ...services.map((one) => one.finishRequests())]))

@@ -13,13 +13,17 @@ export const adminRoutes =
   (app: App): void => {
     const onRequest = requireAdmin(adminToken.reveal())
     app.get('/events/count', { onRequest }, async () => ({ total_events: await countEvents(db) }))
-    app.get<{ Querystring: { limit?: string } }>('/events/recent', { onRequest }, async (request, reply) => {
-      const limit = request.query.limit ?? String(recentDefault)
-      if (!/^\d{1,6}$/.test(limit) || Number(limit) < 1 || Number(limit) > recentMax)
-        throw new AppError('request_invalid', `limit must be a whole number from 1 to ${recentMax}.`)
-      const events = await selectRecentEvents(db, Number(limit))
-      return reply.type('application/json; charset=utf-8').send(`{"events":[${events.map(eventText).join(',')}]}`)
-    })
+    app.get<{ Querystring: { limit?: string } }>(
+      '/events/recent',
+      { onRequest, config: { role: 'operator' } },
+      async (request, reply) => {
+        const limit = request.query.limit ?? String(recentDefault)
+        if (!/^\d{1,6}$/.test(limit) || Number(limit) < 1 || Number(limit) > recentMax)
+          throw new AppError('request_invalid', `limit must be a whole number from 1 to ${recentMax}.`)
+        const events = await selectRecentEvents(db, Number(limit))
+        return reply.type('application/json; charset=utf-8').send(`{"events":[${events.map(eventText).join(',')}]}`)
+      },
+    )
   }
 
 /** The raw event is put in as it is stored: parsing it would lose digits of its numbers. */

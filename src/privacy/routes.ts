@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
-import { type App, requireAdmin } from '../http.ts'
+import { type App, actorOf, requireAdmin } from '../http.ts'
 import type { KeyedHash } from '../keyed-hash.ts'
 import type { AccessDeps } from './access.ts'
 import { personDocument } from './document.ts'
@@ -24,8 +24,8 @@ export const privacyRoutes = (
   const { db, clock, keyedHash } = deps
   const onRequest = requireAdmin(deps.adminToken)
 
-  app.post('/privacy/forget', { onRequest }, async (request, reply) => {
-    const who = { by: 'admin API', nowMs: clock.now() }
+  app.post('/privacy/forget', { onRequest, config: { role: 'client' } }, async (request, reply) => {
+    const who = { by: actorOf(request), nowMs: clock.now() }
     const asked = await requestErasure(db, keyedHash, bodyOf(request), who)
     const [erasure] = await selectErasureViews(db, asked.erasureId)
     return reply.status(202).send(erasure)
@@ -40,8 +40,8 @@ export const privacyRoutes = (
     return erasure
   })
 
-  app.post('/privacy/export', { onRequest }, async (request, reply) => {
-    const asked = { keyedHash, id: bodyOf(request), by: 'admin API', nowMs: clock.now() }
+  app.post('/privacy/export', { onRequest, config: { role: 'client' } }, async (request, reply) => {
+    const asked = { keyedHash, id: bodyOf(request), by: actorOf(request), nowMs: clock.now() }
     const document = await personDocument(deps, asked)
     return reply.type('application/json; charset=utf-8').send(Readable.from(document))
   })
