@@ -86,8 +86,10 @@ t.test('tokens cannot be tried faster than the rate of the admin routes', async 
   t.teardown(() => app.close())
   const ask = (remoteAddress: string, token: string) =>
     app.inject({ url: '/events/count', remoteAddress, headers: { authorization: `Bearer ${token}` } })
+  const first = await ask('203.0.113.9', 'guess')
+  // At once: a busy machine may need a second for a few of them in a row.
   const answers = await Promise.all(Array.from({ length: 20 }, () => ask('203.0.113.9', 'guess')))
-  const tried = answers.map((answer) => answer.statusCode)
+  const tried = [first.statusCode, ...answers.map((answer) => answer.statusCode)]
   t.ok(tried.includes(401) && tried.includes(429), tried.join(' '))
   t.equal((await ask('203.0.113.10', adminToken)).statusCode, 200, 'others are not held up')
   t.equal((await app.inject({ url: '/health', remoteAddress: '203.0.113.9' })).statusCode, 200)
@@ -97,16 +99,14 @@ t.test('an address that sends too often is told when to come back; others are no
   const server = await serve(t, { RATE_LIMIT_COLLECT: '120/m' })
   const from = (remoteAddress: string) =>
     server.app.inject({ method: 'POST', url: '/collect', payload: '{"eventType":"rated"}', remoteAddress })
-  const answers = []
-  for (let n = 0; n < 4; n++) answers.push(await from('203.0.113.1'))
+  const answers = await Promise.all(Array.from({ length: 8 }, () => from('203.0.113.1')))
   t.ok(answers.some((answer) => answer.statusCode === 429))
   const refused = answers.find((answer) => answer.statusCode === 429)
   t.match(refused?.json(), { code: 'rate_limited', status: 429 })
   t.ok(Number(refused?.headers['retry-after']) > 0)
   t.equal((await from('203.0.113.2')).statusCode, 200)
   const v6 = ['2001:db8:1:2::1', '2001:db8:1:2::2', '2001:db8:1:2:3::1', '2001:db8:1:2:ffff::1']
-  const statuses = []
-  for (const address of v6) statuses.push((await from(address)).statusCode)
+  const statuses = (await Promise.all(v6.map(from))).map((answer) => answer.statusCode)
   t.ok(statuses.includes(429), 'a /64 is one sender')
   t.equal((await server.app.inject({ url: '/health', remoteAddress: '203.0.113.1' })).statusCode, 200)
 })
