@@ -12,6 +12,8 @@ create table agent_runs (
   -- the latest moment that the data of this and all earlier runs reach: ages count from here
   as_of      timestamptz,
   reports    int not null default 0,
+  -- what this run's weekly figures were made of: the last day, funnels, segments; null without them
+  weeks_of   text,
   error      text
 );
 

@@ -19,7 +19,8 @@ export type WeeksOptions = {
   segments: readonly Segment[]
   currencies: ReadonlyMap<string, string>
   customersMax: number
-  asOfMs: number
+  /** The last day of all windows. */
+  lastDay: Day
   runId: number
   pauseMs: number
   signal: AbortSignal
@@ -28,8 +29,7 @@ export type WeeksOptions = {
 
 /** Reports of all sites and of all people; resolves to how many say something new. */
 export const makeWeeks = async (options: WeeksOptions): Promise<number> => {
-  const { db, clock, asOfMs, calendar } = options
-  const lastDay = await lastWholeDay(db, calendar, asOfMs)
+  const { db, clock, lastDay } = options
   const sites = await selectSites(db, lastDay)
   const total = sites.length + 2
   let changed = 0
@@ -47,7 +47,7 @@ export const makeWeeks = async (options: WeeksOptions): Promise<number> => {
 }
 
 /** The last day that is over; on the very first day, that one. */
-const lastWholeDay = async (db: Db, calendar: Calendar, asOfMs: number): Promise<Day> => {
+export const lastWholeDay = async (db: Db, calendar: Calendar, asOfMs: number): Promise<Day> => {
   const today = calendar.dayOf(asOfMs)
   const [row] = await db.query<{ first: string | null }>(
     'select min(day)::text as first from site_days where events > 0',

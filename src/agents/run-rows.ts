@@ -71,13 +71,17 @@ export const selectLastStart = async (db: Queryable, kind: RunKind): Promise<num
   return row?.started ?? null
 }
 
-/** The last nightly run went well, and nothing was read or reported since. */
-export const isNightDone = async (db: Queryable): Promise<boolean> => {
-  const [row] = await db.query<{ done: boolean }>(
-    `with night as (select max(run_id) as run_id from agent_runs where kind = 'nightly' and ended_at is not null and error is null)
-     select run_id is not null
-            and not exists (select from agent_runs r where r.run_id > night.run_id and (r.events > 0 or r.reports > 0)) as done
-     from night`,
+/** The weekly figures were made of the same things, and no day up to the last one of them was reported anew since. */
+export const areWeeksMade = async (db: Queryable, weeksOf: string, lastDay: string): Promise<boolean> => {
+  const [row] = await db.query<{ made: boolean }>(
+    `with latest as (select run_id, weeks_of from agent_runs where weeks_of is not null order by run_id desc limit 1)
+     select weeks_of = $1::text and not exists (
+       select from reports r where r.kind = 'day' and r.day <= $2::date and r.changed_run > latest.run_id) as made
+     from latest`,
+    [weeksOf, lastDay],
   )
-  return row?.done === true
+  return row?.made === true
 }
+
+export const markWeeks = (db: Queryable, runId: number, weeksOf: string): Promise<number> =>
+  db.execute('update agent_runs set weeks_of = $2::text where run_id = $1::bigint', [runId, weeksOf])

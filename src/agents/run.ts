@@ -10,9 +10,10 @@ import { forgetOld } from './forget-old.ts'
 import { forgetPersons } from './forget-person.ts'
 import { type FunnelFile, typesOfFunnels } from './funnel-file.ts'
 import { withAgentsLock } from './lock.ts'
-import { makeWeeks } from './make-weeks.ts'
+import { hash16 } from './make-fact.ts'
+import { lastWholeDay, makeWeeks } from './make-weeks.ts'
 import { countUnread, createReader } from './read-batches.ts'
-import { insertRun, isNightDone, type RunKind, selectAsOf, updateRun } from './run-rows.ts'
+import { areWeeksMade, insertRun, markWeeks, type RunKind, selectAsOf, updateRun } from './run-rows.ts'
 import type { Segment } from './segment-file.ts'
 
 export type EngineDeps = {
@@ -158,7 +159,7 @@ const makeDays = async (
   onProgress?.({ phase: 'alerts', done: 1, total: 1 })
 }
 
-/** What looks at weeks, unless it was done with the same data. */
+/** What looks at weeks, unless it was made of the same days, funnels and segments already. */
 const makeNight = async (
   deps: EngineDeps,
   calendar: Calendar,
@@ -167,11 +168,16 @@ const makeNight = async (
   { report, begin, asOfMs }: State & { asOfMs: number },
 ): Promise<void> => {
   const { db, clock, pauseMs, customersMax, keepDays } = deps
-  if (signal.aborted || (report.runId === null && (await isNightDone(db)))) return
+  const segments = deps.segments()
+  const lastDay = await lastWholeDay(db, calendar, asOfMs)
+  const weeksOf = hash16(JSON.stringify([lastDay, calendar.timeZone, file, segments, customersMax]))
+  if (signal.aborted || (await areWeeksMade(db, weeksOf, lastDay))) return
+  const runId = await begin()
   report.reports += await makeWeeks({
-    ...{ db, clock, calendar, file, customersMax, asOfMs, pauseMs, signal, runId: await begin() },
-    ...{ segments: deps.segments(), currencies: await selectCurrencies(db) },
+    ...{ db, clock, calendar, file, customersMax, lastDay, pauseMs, signal, runId, segments },
+    currencies: await selectCurrencies(db),
     onProgress: (done, total) => onProgress?.({ phase: 'weeks', done, total }),
   })
   await forgetOld({ db, clock, calendar, keepDays, pauseMs, signal }, asOfMs)
+  if (!signal.aborted) await markWeeks(db, runId, weeksOf)
 }

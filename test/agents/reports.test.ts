@@ -71,6 +71,11 @@ t.test('a run without news changes no row, nor does one of another kind', async 
   const next = await engine.run({ kind: 'hourly' })
   t.same(next.days, [{ siteId: 'harbor-tea.example', day: '2026-11-20' }])
   t.equal(next.reports, 1)
+  t.match(await engine.run({ kind: 'nightly' }), { runId: null }, 'no whole day is new: the weeks stay')
+  await storeBatch(db, [
+    { type: 'pageview', at: '2026-11-15T09:00:00Z', site: 'harbor-tea.example', created: untilMs + 180_000 },
+  ])
+  t.ok((await engine.run({ kind: 'nightly' })).reports > 5, 'a late event changes them')
 })
 
 t.test('facts are in the ledger, one id for one question, and notes can be written from what is read', async (t) => {
