@@ -1,4 +1,5 @@
 import type { Queryable } from './db.ts'
+import type { KeyedHash } from './keyed-hash.ts'
 import type { Person } from './storage/person.ts'
 
 /**
@@ -8,10 +9,15 @@ import type { Person } from './storage/person.ts'
 export type Erasure = {
   erasureId: string
   requestedMs: number
-  kind: 'visitor' | 'user'
+  kind: PersonKind
   subject: Person
   subjectHash: string
 }
+export type PersonKind = 'visitor' | 'user'
+/** Recognises a person again, by the keyed hash of their id (purpose `user`); says nothing without the key. */
+export const subjectHashOf = (keyedHash: KeyedHash, kind: PersonKind, hashedId: string): string =>
+  keyedHash.uuid('erasure', `${kind} ${hashedId}`)
+
 export type ErasureRoom = 'collect' | 'export' | 'agents'
 
 const columns = `erasure_id::text as "erasureId", (extract(epoch from requested_at) * 1000)::bigint as "requestedMs", kind, subject,

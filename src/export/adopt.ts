@@ -5,6 +5,7 @@ import { manifestsPrefix, parseManifestKey } from '../storage/keys.ts'
 import { type Manifest, parseManifest } from '../storage/manifest.ts'
 import { sha256OfText } from '../storage/sha256.ts'
 import { type Identity, refuseOtherClient } from './heads.ts'
+import { collapse } from './retention.ts'
 
 export type Adopted = { manifests: number; events: number; epoch: string }
 type Found = { key: string; text: string; sha256: string; manifest: Manifest; places: Destination[] }
@@ -37,6 +38,7 @@ export const adopt = async (db: Db, destinations: readonly Destination[], identi
     const ownEpochs = await selectEpochs(tx)
     for (const one of unknown) await insertAdopted(tx, one)
     await claimDelivered(tx, ownEpochs)
+    await releaseErased(tx)
     const epoch = await beginEpoch(tx, head)
     const events = unknown.reduce((sum, one) => sum + one.manifest.events, 0)
     return { manifests: unknown.length, events, epoch }
@@ -169,6 +171,16 @@ const claimDelivered = (tx: Tx, ownEpochs: readonly string[]): Promise<number> =
      where b.part_id is null`,
     [ownEpochs],
   )
+
+/**
+ * Rows of parts from which somebody was erased after the dump was made: the dump still holds the person, and nobody can say
+ * which rows those are. All rows of such a part leave the buffer; its files have the others.
+ */
+const releaseErased = async (tx: Tx): Promise<void> => {
+  const which = 'part_id in (select part_id from export_parts where adopted and erased > 0)'
+  await tx.execute(`delete from events_log where batch_id in (select batch_id from batches where ${which})`)
+  await collapse(tx, which, [])
+}
 
 /** A new epoch from here on. Parts of the old one that were never committed by a manifest give their batches back. */
 const beginEpoch = async (tx: Tx, head: Found): Promise<string> => {

@@ -99,7 +99,7 @@ const releasePart = async (tx: Tx, partId: number, until: number, policy: Retent
  * Ledger rows become their part's; a part all of whose rows are gone is marked released. What leaves unread, on a full
  * disk, is written down for the agents: they cannot judge its days.
  */
-const collapse = async (tx: Tx, which: string, values: unknown[]): Promise<number> => {
+export const collapse = async (tx: Tx, which: string, values: unknown[]): Promise<number> => {
   await tx.execute(
     `insert into unread_events (site_id, quarter, events)
      select s.site_id, s.quarter, sum(s.events) from batch_sites s

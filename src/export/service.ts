@@ -18,6 +18,7 @@ import { expireObjects } from './expire.ts'
 import { createExporter, type Exporter } from './exporter.ts'
 import { withExporterLock } from './lock.ts'
 import { watchStatus } from './metrics.ts'
+import { reapplyErasures } from './reapply.ts'
 import { releaseBuffer } from './retention.ts'
 import { exportRoutes } from './routes.ts'
 import { loadRules } from './rules.ts'
@@ -44,11 +45,11 @@ const retentionEveryMs = 10 * 60_000
 export const createExportService = ({ db, config, clock, log, adminToken }: ExportDeps): ExportService => {
   const destinations = createDestinations(config)
   let keyedHash: KeyedHash | undefined
-  /** Asked for where rules hash, also those of parts from before. */
-  const hash = (value: string): string => {
+  /** Asked for where rules hash, also those of parts from before, and by erasures after a restore. */
+  const hashing = (): KeyedHash => {
     const file = path.join(path.resolve(config.DATA_DIR), 'secrets', 'hash-key')
     keyedHash ??= createKeyedHash(ensureSecret(config.HASH_KEY, file))
-    return keyedHash.text('export', value)
+    return keyedHash
   }
   const exporter = createExporter({
     db,
@@ -71,7 +72,7 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
       encodeMemoryMb: config.ENCODE_MEMORY_MB,
       encodeThreads: config.ENCODE_THREADS,
       rules: config.EXPORT_RULES === undefined ? null : loadRules(config.EXPORT_RULES),
-      hash,
+      hash: (value) => hashing().text('export', value),
     },
   })
   watchStatus({ db, destinations, now: clock.now })
@@ -152,7 +153,13 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
 
   /** Never beside a run, whose part under way it would take apart. */
   const adoptAll = () =>
-    withExporterLock(db, () => adopt(db, destinations, { clientId: config.CLIENT_ID, nodeId: config.NODE_ID }))
+    withExporterLock(db, async () => {
+      const { CLIENT_ID: clientId, NODE_ID: nodeId } = config
+      const adopted = await adopt(db, destinations, { clientId, nodeId })
+      const erasures = await reapplyErasures({ db, destinations, nodeId, keyedHash: hashing() }, clock.now())
+      if (erasures > 0) log.info({ erasures }, 'people who were erased before the restore are erased again')
+      return adopted
+    })
 
   return {
     exporter,

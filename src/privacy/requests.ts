@@ -1,4 +1,5 @@
 import type { Db, Queryable } from '../db.ts'
+import { subjectHashOf } from '../erasures.ts'
 import { AppError } from '../errors.ts'
 import type { KeyedHash } from '../keyed-hash.ts'
 import type { Person } from '../storage/person.ts'
@@ -21,6 +22,9 @@ export const personOf = (keyedHash: KeyedHash, { visitor, user }: PersonId): Per
   const ids = [id, keyedHash.text('user', id.trim().toLowerCase())]
   return visitor === undefined ? { visitors: [], users: ids } : { visitors: ids, users: [] }
 }
+
+/** `personOf` puts it last. */
+const hashedIdOf = ({ visitors, users }: Person): string => [...visitors, ...users].at(-1) ?? ''
 
 export type ErasureState = 'waiting' | 'erasing' | 'delivering' | 'finished'
 export type ErasureView = {
@@ -49,7 +53,7 @@ export const requestErasure = (
     const [row] = await tx.query<{ id: string }>(
       `insert into erasures (requested_at, requested_by, kind, subject, subject_hash)
        values (to_timestamp($1::float8 / 1000), $2::text, $3::text, $4::jsonb, $5::uuid) returning erasure_id::text as id`,
-      [nowMs, by, kind, JSON.stringify(person), keyedHash.uuid('erasure', JSON.stringify(person))],
+      [nowMs, by, kind, JSON.stringify(person), subjectHashOf(keyedHash, kind, hashedIdOf(person))],
     )
     await insertAudit(tx, { by, nowMs }, 'privacy.forget', row?.id ?? '', { kind })
     return { erasureId: row?.id ?? '' }
