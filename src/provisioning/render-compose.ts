@@ -100,7 +100,10 @@ export const composeOf = (client: Client, release: Release): Compose => {
     name: 'evothesis',
     services: rooms,
     networks: {
-      front: { ipam: { config: [{ subnet: client.vm.subnet }] } },
+      // Addresses that are not fixed come from the upper half: else a container could take one of a stopped neighbour.
+      front: {
+        ipam: { config: [{ subnet: client.vm.subnet, ip_range: client.vm.subnet.replace(/0\/24$/, '128/25') }] },
+      },
       // No way out: the database is reached by its three users alone.
       back: { internal: true },
     },

@@ -87,7 +87,7 @@ const rollBack = async (
   if (to.breaking)
     return new AppError(
       'machine_failed',
-      `${why}\nIts migrations cannot be undone. Either mend it and run the upgrade again, or go back: in ${machine.folder}, cp -a previous/. . && docker compose stop && docker compose run --rm backup restore --replace --backup ${backup} --identity FILE && ./start.sh`,
+      `${why}\nIts migrations cannot be undone. Either mend it and run the upgrade again, or go back: in ${machine.folder}, cp -a previous/. . && docker compose stop collect worker && docker compose exec -T backup ${program} restore --replace --backup ${backup} --identity - < KEY && ./start.sh`,
       { cause: error },
     )
   try {
