@@ -36,7 +36,7 @@ export const personEvents = async function* (deps: AccessDeps, asked: Person, no
     const person = asked.users.length > 0 ? await withVisitors(reading, objects, asked) : asked
     for (const object of objects)
       yield* await readObject(reading, object, (file) => personRowsStatement(object.format, file, person))
-    for (const { line } of await selectBuffered(deps.db, person)) yield line
+    yield* readBuffered(deps.db, person)
   } finally {
     duckDb.close()
     await rm(folder, { recursive: true, force: true })
@@ -69,15 +69,23 @@ const isAlive = (pid: number): boolean => {
 
 type Reading = AccessDeps & { duckDb: DuckDb; folder: string }
 
+const withoutTimeLimit = async <T>(db: Db, work: (session: Queryable) => Promise<T>): Promise<T> =>
+  db.transaction(async (tx) => {
+    await tx.execute('set local statement_timeout = 0')
+    return work(tx)
+  })
+
 const withVisitors = async (
   reading: Reading,
   objects: readonly DeliveredObject[],
   { users, visitors }: Person,
 ): Promise<Person> => {
   const found = new Set(visitors)
-  const buffered = await reading.db.query<{ visitor_id: string }>(
-    'select distinct visitor_id from events_log where user_id = any($1::text[]) and visitor_id is not null',
-    [users],
+  const buffered = await withoutTimeLimit(reading.db, (session) =>
+    session.query<{ visitor_id: string }>(
+      'select distinct visitor_id from events_log where user_id = any($1::text[]) and visitor_id is not null',
+      [users],
+    ),
   )
   for (const row of buffered) found.add(row.visitor_id)
   for (const object of objects)
@@ -133,8 +141,31 @@ const selectDeliveredObjects = (db: Queryable): Promise<DeliveredObject[]> =>
 const isoText = (column: string): string =>
   `to_json(to_char("${column}" at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text`
 
-/** Rows in the buffer, less those of parts whose files were read. */
-const selectBuffered = (db: Queryable, person: Person): Promise<{ line: string }[]> => {
+/** Rows of the buffer that are held in memory at a time: a person may be a robot. */
+const pageRows = 1_000
+
+/** Rows in the buffer, page by page. Without a limit of time: all of it is read. */
+const readBuffered = async function* (db: Db, person: Person): AsyncGenerator<string> {
+  const session = await db.session()
+  try {
+    await session.execute('set statement_timeout = 0')
+    let after: Place = { batch_id: 0, n: -1 }
+    for (;;) {
+      const page = await selectBuffered(session, person, after)
+      for (const { line } of page) yield line
+      const last = page.at(-1)
+      if (!last || page.length < pageRows) return
+      after = last
+    }
+  } finally {
+    await session.execute(`set statement_timeout = ${session.statementTimeoutMs}`).catch(() => undefined)
+    session.release()
+  }
+}
+type Place = { batch_id: number; n: number }
+
+/** Rows after a place, less those of parts whose files were read. */
+const selectBuffered = (db: Queryable, person: Person, after: Place): Promise<(Place & { line: string })[]> => {
   const fields = exportColumns.map((name) => {
     const value =
       name === 'raw_event_data'
@@ -144,14 +175,14 @@ const selectBuffered = (db: Queryable, person: Person): Promise<{ line: string }
           : `coalesce(to_json("${name}")::text, 'null')`
     return `'"${name}":' || ${value}`
   })
-  return db.query<{ line: string }>(
-    `select '{' || ${fields.join(` || ',' || `)} || '}' as line
+  return db.query<Place & { line: string }>(
+    `select batch_id, n, '{' || ${fields.join(` || ',' || `)} || '}' as line
      from events_log e
-     where ${personCondition(1)}
+     where ${personCondition(1)} and batch_id >= $4::bigint and (batch_id, n) > ($4::bigint, $5::int)
        and not exists (select from batches b join export_parts p using (part_id)
                        where b.batch_id = e.batch_id and p.manifest is not null and p.quarantined is null
                          and (select count(*) from batches x where x.part_id = p.part_id) <> p.batches)
-     order by batch_id, n`,
-    personParameters(person),
+     order by batch_id, n limit $6::int`,
+    [...personParameters(person), after.batch_id, after.n, pageRows],
   )
 }
