@@ -23,6 +23,7 @@ const help = `Usage: evothesis backup [options]
 
   --list        Lists the backups that are there.
   --scheduled   Keeps running and makes one as BACKUP_SCHEDULE says, and at once where the latest is too old.
+  --force       Although backups of an earlier life of this machine are there that this database does not know.
   --json        Prints the answer as JSON.
 
 Needs pg_dump of the server's major version. Exit code: 0 done, 1 failed, 2 wrong usage.
@@ -67,7 +68,8 @@ export const openAppliance = async (
 
 /** `evothesis backup …`. Resolves to the exit code. */
 export const backupCommand = async (args: string[], io: ApplianceIo): Promise<number> => {
-  const options = readOptions(args, { list: { type: 'boolean' }, scheduled: { type: 'boolean' } }, help)
+  const flag = { type: 'boolean' } as const
+  const options = readOptions(args, { list: flag, scheduled: flag, force: flag }, help)
   if (options.help) {
     io.stdout.write(help)
     return 0
@@ -82,7 +84,7 @@ export const backupCommand = async (args: string[], io: ApplianceIo): Promise<nu
       io.stdout.write(options.json ? `${JSON.stringify({ backups }, null, 2)}\n` : lines || 'There are none.\n')
       return 0
     }
-    const made = await makeBackup(opened)
+    const made = await makeBackup({ ...opened, force: options.force === true })
     const removed = await prune(opened)
     await io.afterBackup?.(opened)
     io.stdout.write(options.json ? `${JSON.stringify({ ...made, removed }, null, 2)}\n` : textOf(made, removed))

@@ -10,10 +10,19 @@ import { producerVersion } from '../types.ts'
 import { encryptTo } from './age-files.ts'
 import { startArchive } from './archive.ts'
 import { type BackupFile, type BackupManifest, backupKey, backupName } from './backup-manifest.ts'
+import { listBackups, readBackup } from './backups.ts'
 import { findPostgresPrograms } from './postgres-programs.ts'
 import { countTables, selectState, withSnapshot } from './snapshot.ts'
 
-export type BackupDeps = { db: Db; url: string; config: Config; clock: Clock; backup: Destination }
+export type BackupDeps = {
+  db: Db
+  url: string
+  config: Config
+  clock: Clock
+  backup: Destination
+  /** Back up although the destination holds backups of a life that this database knows nothing of. */
+  force?: boolean
+}
 export type MadeBackup = { name: string; manifest: BackupManifest }
 
 /** At least two: whoever holds one key may be away, or lose it. */
@@ -25,13 +34,14 @@ const recipientsMin = 2
  * round it would be in neither. Throws `setting_invalid` without recipients, `backup_failed`, or the destination's failure;
  * a backup without manifest does not count, and is removed with the old ones.
  */
-export const makeBackup = async ({ db, url, config, clock, backup }: BackupDeps): Promise<MadeBackup> => {
+export const makeBackup = async ({ db, url, config, clock, backup, force }: BackupDeps): Promise<MadeBackup> => {
   const recipients = config.BACKUP_RECIPIENTS ?? []
   if (new Set(recipients).size < recipientsMin)
     throw new AppError(
       'setting_invalid',
       `BACKUP_RECIPIENTS must name at least ${recipientsMin} public keys of age: a backup that one person can read is lost with that person's key.`,
     )
+  if (!force) await refuseStranger(db, backup, config.NODE_ID)
   const startedMs = clock.now()
   const name = backupName(startedMs)
   const folder = path.join(path.resolve(config.DATA_DIR), 'staging', `backup-${name}`)
@@ -73,6 +83,22 @@ export const makeBackup = async ({ db, url, config, clock, backup }: BackupDeps)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+/**
+ * A new machine in the place of a lost one must not back its empty database up: that would be the latest backup, and in a
+ * week the only one. A database that was restored, or has adopted, knows the epoch of the backup.
+ */
+const refuseStranger = async (db: Db, backup: Destination, node: string): Promise<void> => {
+  const latest = (await listBackups(backup, node)).filter((one) => one.isWhole).at(-1)
+  if (!latest) return
+  const { manifest } = await readBackup(backup, node, latest.name)
+  const known = await db.query('select from epochs where epoch = $1::text', [manifest.epoch])
+  if (known.length > 0) return
+  throw new AppError(
+    'conflict',
+    `${backup.identity} holds the backup ${latest.name} of an earlier life of this machine, which this database does not know. Restore it first, or say --force to begin anew.`,
+  )
 }
 
 /** Writes a document to the backup, whatever was there. */
