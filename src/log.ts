@@ -1,4 +1,4 @@
-import { pino } from 'pino'
+import { type DestinationStream, pino, stdSerializers } from 'pino'
 
 export type Log = {
   debug(fields: object, message: string): void
@@ -11,19 +11,26 @@ export type Log = {
  * Structured logs, a JSON object a line, on standard error (standard output belongs to what a command answers).
  * URLs' query strings and bodies are never logged: callers pass codes, counts and ids only.
  */
-export const createLog = (level: string): Log =>
+export const createLog = (level: string, to: DestinationStream = pino.destination({ dest: 2, sync: true })): Log =>
   pino(
     {
       level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
+      serializers: { err: withoutRows },
       formatters: { level: (label) => ({ level: label }) },
       redact: {
         paths: ['*.authorization', '*.password', '*.secret', '*.token', 'authorization', 'password', 'secret', 'token'],
         censor: '[secret]',
       },
     },
-    pino.destination({ dest: 2, sync: true }),
+    to,
   )
+
+/** An error without what PostgreSQL quotes of rows and parameters in it. */
+const withoutRows = (error: Error): object => {
+  const { detail: _detail, where: _where, internalQuery: _query, ...rest } = stdSerializers.err(error)
+  return rest
+}
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }

@@ -10,7 +10,7 @@ export type PersonId = { visitor?: string | undefined; user?: string | undefined
 const idCharsMax = 512
 
 /**
- * The ids under which a person may have been stored: as sent, and as the keyed hash that takes the place of an e-mail
+ * The ids under which a person may have been stored: as sent (what no database holds is U+FFFD there), and as the keyed hash that takes the place of an e-mail
  * address or a telephone number. Throws `request_invalid`.
  */
 export const personOf = (keyedHash: KeyedHash, { visitor, user }: PersonId): Person => {
@@ -19,7 +19,8 @@ export const personOf = (keyedHash: KeyedHash, { visitor, user }: PersonId): Per
     throw new AppError('request_invalid', 'Name one visitor or one user.')
   if (id.trim() === '' || id.length > idCharsMax)
     throw new AppError('request_invalid', `An id has 1 to ${idCharsMax} characters.`)
-  const ids = [id, keyedHash.text('user', id.trim().toLowerCase())]
+  const stored = id.replace(/[\0\p{Surrogate}]/gu, '\uFFFD')
+  const ids = [stored, keyedHash.text('user', id.trim().toLowerCase())]
   return visitor === undefined ? { visitors: [], users: ids } : { visitors: ids, users: [] }
 }
 

@@ -11,7 +11,7 @@ import { applyErasures } from '../../src/export/erase.ts'
 import { openReplay } from '../../src/export/replay.ts'
 import { silentLog } from '../../src/log.ts'
 import { removeLeftAccess } from '../../src/privacy/access.ts'
-import { requestErasure, selectErasureViews } from '../../src/privacy/requests.ts'
+import { personOf, requestErasure, selectErasureViews } from '../../src/privacy/requests.ts'
 import type { Destination } from '../../src/storage/destination.ts'
 import { insertBatch, markRead } from '../support/batches.ts'
 import { event, forget, gone, keyedHash, type Lab, release, search, searchDatabase, setUp } from './lab.ts'
@@ -165,6 +165,11 @@ t.test('a reject that is on its way to the backup is found there', async (t) => 
   t.match(await selectErasureViews(db, erasureId), [{ state: 'finished' }])
   t.same(await search(DATA_DIR, gone), [])
   t.same(await searchDatabase(db, gone), [])
+})
+
+t.test('an id that no database can hold is looked for as it was stored', (t) => {
+  t.equal(personOf(keyedHash, { visitor: 'a\0b\ud800😀' }).visitors[0], 'a\ufffdb\ufffd😀')
+  t.end()
 })
 
 t.test('a person whose id is a number is found in rejects', async (t) => {
