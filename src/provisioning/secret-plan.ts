@@ -28,13 +28,20 @@ export const secretPlan = (client: Client): PlannedSecret[] => {
       doc: "Password of the database's role.",
     },
     app('database-url', 'url', 'DATABASE_URL', ['collect', 'worker', 'backup'], 'The address with that password.'),
-    app('hash-key', 'hex', 'HASH_KEY', ['collect', 'worker'], 'Key of receipts and keyed hashes; one per client.'),
+    app(
+      'hash-key',
+      'hex',
+      'HASH_KEY',
+      ['collect', 'worker', 'backup'],
+      'Key of receipts and keyed hashes; one per client.',
+    ),
     app('admin-token', 'hex', 'ADMIN_TOKEN', ['collect', 'worker'], 'Bearer token of the admin API.'),
   ]
   if (client.write_keys)
     secrets.push(app('write-keys', 'hex', 'WRITE_KEYS', ['collect'], 'Write key of server-side senders.'))
   for (const [whose, bucket, services] of [
-    ['client', client.client_bucket, ['worker']],
+    // A restore asks both buckets what was delivered.
+    ['client', client.client_bucket, ['worker', 'backup']],
     ['backup', client.backup_bucket, ['worker', 'backup']],
   ] as const)
     if (bucket?.keys === 'given')
