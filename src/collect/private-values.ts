@@ -31,7 +31,8 @@ export const privateValues: readonly PrivateValue[] = [
     name: 'e-mail address',
     // The @ is looked for first and the name before it second: the other way round every letter would be a beginning.
     before: /(?:[\p{L}\p{N}._+'-]|%(?!40|25|[013][0-9a-f]|2[0-9acf]|5[bde]|7[bd])[0-9a-f]{2})+$/iu,
-    find: /(?:@|%40|%2540|＠)(?:[\p{L}\p{N}-]{1,63}\.){1,8}(?:xn--[a-z0-9-]{2,59}|\p{L}{2,24})/giu,
+    // Names of hosts may have marks and emoji, too.
+    find: /(?:@|%40|%2540|＠)(?:[\p{L}\p{N}\p{M}\p{So}\p{Cf}-]{1,63}\.){1,8}(?:xn--[a-z0-9-]{2,59}|\p{L}{2,24})/giu,
     valid: (found) => !fileEndings.test(found),
   },
   {

@@ -22,6 +22,7 @@ export const privateTexts: Record<string, readonly string[]> = {
       'canary@163.com',
       'id-canary@example.com-17',
       'canary@example.com12',
+      'canary@📂bücher❤️.example.com',
     ],
   ],
   card: [
