@@ -8,7 +8,7 @@ import type { Db } from '../../src/db.ts'
 import { finishErasure } from '../../src/erasures.ts'
 import { silentLog } from '../../src/log.ts'
 import { requestErasure, selectErasureViews } from '../../src/privacy/requests.ts'
-import { insertBatch, markRead } from '../support/batches.ts'
+import { insertBatch, longAgo, markRead } from '../support/batches.ts'
 import { event, forget, gone, keyedHash, release, search, searchDatabase, setUp } from './lab.ts'
 
 const metered = async (db: Db) =>
@@ -45,18 +45,29 @@ t.test('a visitor whose rows are in the buffer leaves no trace there, nor in del
   t.match(record, { erasure_id: erasureId, events: 4, parts: [{ part: 1, revision: 1, events: 1 }, {}, {}] })
 })
 
+/** When a chunk of TimescaleDB was written that may be dropped by now. */
+const ended = new Date(Date.now() - 40 * 3_600_000).toISOString()
+
 t.test('rows that have left the buffer are taken out of the files, in every format, and only they', async (t) => {
   const lab = await setUp(t)
   const { db, DATA_DIR, service, verify } = lab
   const hostile = '{"eventType":"x","text":"a \\"quoted\\", \\\\ line\\nbreak 😀","n":9007199254740993}'
-  await insertBatch(db, [
-    event(gone),
-    event('other', { raw_event_data: hostile, url: 'https://a.example/?q="x",\n', path: '' }),
-    event('third', { created_at: '2026-11-20T18:30:00Z' }),
-  ])
-  await insertBatch(db, [event('untouched')])
+  await insertBatch(
+    db,
+    [
+      event(gone),
+      event('other', { raw_event_data: hostile, url: 'https://a.example/?q="x",\n', path: '' }),
+      event('third', { created_at: '2026-11-20T18:30:00Z' }),
+    ],
+    ended,
+  )
+  await insertBatch(db, [event('untouched')], ended)
   await service.exporter.run()
-  await insertBatch(db, [event('fourth', { raw_event_data: JSON.stringify({ type: 'alias', previousId: gone }) })])
+  await insertBatch(
+    db,
+    [event('fourth', { raw_event_data: JSON.stringify({ type: 'alias', previousId: gone }) })],
+    ended,
+  )
   await service.exporter.run()
   const before = await linesOf(DATA_DIR)
   await markRead(db)
@@ -106,7 +117,11 @@ t.test('a user is also their visitors, but not who else used the same device', a
       mark: `${userId}-${visitorId}`,
     }),
   })
-  await insertBatch(db, [raw(null, 'phone'), raw(user, 'phone'), raw('sister', 'phone'), raw(null, 'elsewhere')])
+  await insertBatch(
+    db,
+    [raw(null, 'phone'), raw(user, 'phone'), raw('sister', 'phone'), raw(null, 'elsewhere')],
+    longAgo,
+  )
   await service.exporter.run()
   await markRead(db)
   await release(db)
@@ -161,7 +176,7 @@ t.test('rejects and what the spool still holds are forgotten, too', async (t) =>
 t.test('a process that died between a revision and its delivery makes the same files again', async (t) => {
   const lab = await setUp(t)
   const { db, DATA_DIR, service, forgetting, verify } = lab
-  await insertBatch(db, [event(gone), event('other'), event('third', { created_at: '2026-11-20T18:30:00Z' })])
+  await insertBatch(db, [event(gone), event('other'), event('third', { created_at: '2026-11-20T18:30:00Z' })], longAgo)
   await service.exporter.run()
   await markRead(db)
   await release(db)
