@@ -8,7 +8,7 @@ import { messageOf } from '../errors.ts'
 import { createApp, isLocal } from '../http.ts'
 import { createLog } from '../log.ts'
 import { closeAll } from './close-all.ts'
-import type { FleetOrder, FleetReport } from './collect-process.ts'
+import { askForOrder, report } from './collect-process.ts'
 import { createCollectServices } from './collect-services.ts'
 import { listen } from './listen.ts'
 import { ensureSecrets } from './secrets.ts'
@@ -58,16 +58,6 @@ export const serveCollectChild = async (): Promise<number> => {
   process.disconnect()
   return code
 }
-
-const report = (said: FleetReport): void => void process.send?.(said)
-
-const askForOrder = (): Promise<FleetOrder> =>
-  new Promise((resolve) => {
-    process.on('message', (message: Partial<FleetOrder>) => {
-      if (message.databaseUrl && message.upstream) resolve(message as FleetOrder)
-    })
-    report({ asks: 'order' })
-  })
 
 /** What no route of this process answers goes to the parent, with the sender's address, unless that is this machine. */
 const forward = (request: FastifyRequest, reply: FastifyReply): unknown =>

@@ -22,3 +22,15 @@ export const lifeOf = (
     child.on('error', () => {})
     child.once('exit', () => resolve(failed))
   })
+
+/** Says something to the parent. */
+export const report = (said: FleetReport): void => void process.send?.(said)
+
+/** Asks the parent for the order, and resolves to it. */
+export const askForOrder = (): Promise<FleetOrder> =>
+  new Promise((resolve) => {
+    process.on('message', (message: Partial<FleetOrder>) => {
+      if (message.databaseUrl && message.upstream) resolve(message as FleetOrder)
+    })
+    report({ asks: 'order' })
+  })
