@@ -8,7 +8,7 @@ import { openReplay } from '../../src/export/replay.ts'
 import { releaseBuffer } from '../../src/export/retention.ts'
 import { checkParity, verifyDestination } from '../../src/export/verify.ts'
 import { silentLog } from '../../src/log.ts'
-import { insertBatch } from '../support/batches.ts'
+import { insertBatch, longAgo } from '../support/batches.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { createTestExporter, tempFolder } from '../support/exporter.ts'
 
@@ -28,7 +28,7 @@ t.test('objects expire after their time, only of closed periods, and nobody take
     )
 
   for (const created_at of ['2026-10-31T23:59:00Z', '2026-11-01T00:01:00Z', '2026-11-20T12:00:00Z']) {
-    await insertBatch(db, [{ created_at }, { created_at }])
+    await insertBatch(db, [{ created_at }, { created_at }], longAgo)
     await service.exporter.run()
   }
   t.equal(await expire(30), 0, 'rows are in the buffer')
@@ -77,7 +77,7 @@ t.test('a replay that is asked for while objects expire asks for nothing', async
   const DATA_DIR = await tempFolder(t)
   const service = createTestExporter(db, { DATA_DIR })
   t.teardown(() => service.close())
-  await insertBatch(db, [{ created_at: '2026-10-10T12:00:00Z' }])
+  await insertBatch(db, [{ created_at: '2026-10-10T12:00:00Z' }], longAgo)
   await service.exporter.run()
   await db.execute('update batches set agents_run_id = 1')
   await releaseBuffer(

@@ -15,7 +15,7 @@ import { requestErasure } from '../../src/privacy/requests.ts'
 import { secret } from '../../src/secret.ts'
 import { createFolderDestination } from '../../src/storage/folder-destination.ts'
 import type { Manifest } from '../../src/storage/manifest.ts'
-import { insertBatch, type TestEvent } from '../support/batches.ts'
+import { insertBatch, longAgo, type TestEvent } from '../support/batches.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { createTestExporter, tempFolder } from '../support/exporter.ts'
 
@@ -149,7 +149,7 @@ t.test(
     const { db, open, folder, verify, release } = await setUp(t)
     const service = open()
     t.teardown(() => service.close())
-    await insertBatch(db, events)
+    await insertBatch(db, events, longAgo)
     await service.exporter.run()
     const before = await filesBelow(folder('client'), '')
     const again = async () => {
@@ -175,7 +175,7 @@ t.test('an erasure takes a person out of filtered files, too, where their id is 
   })
   await mkdir(path.join(DATA_DIR, 'staging'), { recursive: true })
   for (const user of ['u1', 'u2']) {
-    await insertBatch(db, [...events, { user_id: 'u2', raw_event_data: '{"userId":"u2"}' }])
+    await insertBatch(db, [...events, { user_id: 'u2', raw_event_data: '{"userId":"u2"}' }], longAgo)
     await service.exporter.run()
     if (user === 'u1') await release()
     await requestErasure(db, createKeyedHash(secret('test')), { user }, { by: 'a test', nowMs: Date.now() })

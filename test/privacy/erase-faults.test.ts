@@ -13,7 +13,7 @@ import { silentLog } from '../../src/log.ts'
 import { removeLeftAccess } from '../../src/privacy/access.ts'
 import { personOf, requestErasure, selectErasureViews } from '../../src/privacy/requests.ts'
 import type { Destination } from '../../src/storage/destination.ts'
-import { insertBatch, markRead } from '../support/batches.ts'
+import { insertBatch, longAgo, markRead } from '../support/batches.ts'
 import { event, forget, gone, keyedHash, type Lab, release, search, searchDatabase, setUp } from './lab.ts'
 
 const ask = ({ db }: Lab, visitor = gone) =>
@@ -33,7 +33,7 @@ const unreadable = (lab: Lab) => {
 t.test('rows of a part that waits for its revision stay in the buffer', async (t) => {
   const lab = await setUp(t)
   const { db, DATA_DIR, service, forgetting, verify } = lab
-  await insertBatch(db, [event(gone), event('other')])
+  await insertBatch(db, [event(gone), event('other')], longAgo)
   await service.exporter.run()
   await markRead(db)
   const { erasureId } = await ask(lab)
@@ -62,7 +62,7 @@ t.test('rows of a part that waits for its revision stay in the buffer', async (t
 t.test('an erasure that cannot read a delivered file waits, and new events are exported all the same', async (t) => {
   const lab = await setUp(t)
   const { db, DATA_DIR, service, forgetting } = lab
-  await insertBatch(db, [event(gone), event('other')])
+  await insertBatch(db, [event(gone), event('other')], longAgo)
   await service.exporter.run()
   await markRead(db)
   await release(db)
@@ -115,7 +115,7 @@ t.test(
         },
         '2026-11',
       )
-    await insertBatch(db, [event(gone), event('other'), event(gone, { site_id: null, event_type: 'click' })])
+    await insertBatch(db, [event(gone), event('other'), event(gone, { site_id: null, event_type: 'click' })], longAgo)
     await service.exporter.run()
     await markRead(db)
     await release(db)

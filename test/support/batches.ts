@@ -17,6 +17,9 @@ export type TestEvent = {
   raw_event_data?: string
 }
 
+/** When a batch was stored that retention may drop: TimescaleDB lets go of whole chunks, and only of past ones. */
+export const longAgo = '2026-11-01T00:00:00Z'
+
 const quarterMs = 15 * 60 * 1000
 
 /** Writes one batch as the collector does: ledger row, events, counts per site and quarter. */
