@@ -263,6 +263,20 @@ t.test(
   },
 )
 
+t.test('a new machine does not take the place of the backups of a lost one', { skip }, async (t) => {
+  const s3 = await startTestS3(['agency'])
+  t.teardown(s3.close)
+  const { env, reader } = await createMachine(t, s3, 'replaced')
+  t.equal((await run(['backup'], env)).code, 0)
+  t.equal((await run(['backup'], env)).code, 0, 'its own are continued')
+  const other = await createBillingLab(t, { DATA_DIR: await tempFolder(t), CLIENT_ID: 'replaced' })
+  const fresh = { ...env, DATABASE_URL: other.url, DATA_DIR: `${other.env.DATA_DIR}` }
+  t.match(await run(['backup'], fresh), { code: 1, said: /conflict: .*earlier life of this machine/ })
+  const before = (await reader.keys()).length
+  t.equal((await run(['backup', '--force'], fresh)).code, 0)
+  t.ok((await reader.keys()).length > before)
+})
+
 t.test('old backups leave, the latest whole one never does', async (t) => {
   const folder = await tempFolder(t)
   const place = createFolderDestination('backup', folder)
