@@ -14,7 +14,9 @@ if (!isBuilt) {
   const built = spawnSync(process.execPath, [tap, 'build'], { encoding: 'utf8' })
   if (built.status !== 0) process.stderr.write(`${built.stdout}${built.stderr}`)
 }
-const child = spawn(process.execPath, [tap, '--reporter=tap', ...process.argv.slice(2)], {
+// At full figures a file takes as long as it takes.
+const limits = process.env.STORM === '1' ? ['--timeout=14400'] : []
+const child = spawn(process.execPath, [tap, '--reporter=tap', ...limits, ...process.argv.slice(2)], {
   stdio: ['ignore', 'pipe', 'inherit'],
 })
 let passed = 0
