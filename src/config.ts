@@ -154,7 +154,7 @@ const reserved = (config: Config): Contradiction[] => {
 }
 
 const ownPrefixes =
-  /^(CLIENT_|BACKUP_|EXPORT_|COLLECT_|BILLING_|AGENTS_|BUFFER_|PROFILE_|NOTES_|REDACT_|RESPECT_|RATE_LIMIT_|SPOOL_|STAGING_|WEBHOOK_|ALERT_|ENCODE_|PART_)/
+  /^(CLIENT_|BACKUP_|SITES_|PRIVACY_|PARQUET_|EXPORT_|COLLECT_|BILLING_|AGENTS_|BUFFER_|PROFILE_|NOTES_|REDACT_|RESPECT_|RATE_LIMIT_|SPOOL_|STAGING_|WEBHOOK_|ALERT_|ENCODE_|PART_)/
 
 const misspelt = (key: string, everywhere: boolean): SettingProblem[] => {
   const plain = key.endsWith('_FILE') ? key.slice(0, -'_FILE'.length) : key

@@ -89,6 +89,7 @@ t.test('a .env or a file of a secret that is a folder is said so, beside the oth
 t.test('a misspelt name is an error in .env, and below our prefixes in the environment', (t) => {
   t.throws(() => load({}, fileWith('two.env', 'EXPORT_FORMATS=json')), { message: /did you mean EXPORT_FORMAT/ })
   t.throws(() => load({}, fileWith('three.env', 'DATABSE_URL=x')), { message: /did you mean DATABASE_URL/ })
+  t.throws(() => load({ SITES_ALOWED: 'x.example' }), { message: /did you mean SITES_ALLOWED/ })
   t.throws(() => load({ CLIENT_S3_BUKET: 'x' }), { message: /did you mean CLIENT_S3_BUCKET/ })
   t.doesNotThrow(() => load({ HOSTS: 'x', PORTS: 'y', UNRELATED: 'z', EXPORT_SOMETHING_ELSE: 'w' }))
   t.end()
