@@ -98,7 +98,8 @@ else {
       await page.click('[data-look=forest]')
       await page.goto(`${shop}/guide`)
       await page.evaluate(`document.querySelector('video').play()`)
-      await page.waitForFunction(`document.querySelector('video').currentTime > 0`)
+      // Not waitForFunction: it polls by eval, which the shop's policy forbids.
+      await until('the video to play', () => page.evaluate<boolean>(`document.querySelector('video').currentTime > 0`))
       const download = page.waitForEvent('download')
       await page.click('a[download]')
       await (await download).cancel()
@@ -134,7 +135,7 @@ else {
     t.match(await page.textContent('[data-stored]'), /pageview/)
     await page.fill('#token', 'wrong')
     await page.click('.files div button')
-    await page.waitForFunction(`/not right/.test(document.querySelector('.files ul').textContent)`)
+    await until('the refusal', async () => /not right/.test((await page.textContent('.files ul')) ?? ''))
     await page.fill('#token', adminToken)
     await page.click('.files div button')
     await page.waitForSelector('.files li button')
