@@ -52,7 +52,8 @@ const bareCopy = async (): Promise<void> => {
 /** Seconds until all parts are encoded, and until they are delivered. */
 const exportAs = async (formats: string): Promise<{ encoded: number; delivered: number }> => {
   await db.execute('update batches set part_id = null')
-  await db.execute('truncate deliveries, export_objects, export_manifests, part_usage, export_parts cascade')
+  for (const table of ['deliveries', 'export_objects', 'export_manifests', 'part_usage', 'export_parts'])
+    await db.execute(`delete from ${table}`)
   const folder = await mkdtemp(path.join(tmpdir(), 'evothesis-bench-'))
   const service = createTestExporter(db, { DATA_DIR: folder, EXPORT_FORMAT: formats })
   let encoded = 0
