@@ -52,7 +52,7 @@ t.test(`${chosen.length} faults of an S3 API, each lifted again, lose nothing an
         sse: undefined,
         sseKmsKeyId: undefined,
         // Short where `slow` is to be noticed; a busy machine must not look like a fault elsewhere.
-        requestMsMax: fault === 'slow' && name === whose ? 1_000 : 60_000,
+        requestMsMax: fault === 'slow' && name === whose ? 5_000 : 60_000,
         ...(inParts.includes(step) && { singlePutBytesMax: 0 }),
       }),
     )

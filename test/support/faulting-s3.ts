@@ -30,7 +30,7 @@ export type FaultingS3 = {
 }
 
 /** "Slow" is longer than the client under test waits. */
-const slowMs = 3_000
+const slowMs = 6_000
 
 const stepOf = (method: string, url: URL): S3Step | undefined => {
   const isObject = url.pathname.split('/').filter(Boolean).length > 1
