@@ -6,6 +6,7 @@ import { AppError, messageOf } from '../errors.ts'
 import { createLog } from '../log.ts'
 import { openDatabase } from '../open-database.ts'
 import { type Role, roles } from '../roles.ts'
+import { alignColumns } from '../text-table.ts'
 import { createToken, revokeToken, selectTokens, type TokenView } from './tokens.ts'
 
 export type CommandIo = { config: () => Config; stdout: NodeJS.WritableStream; stderr: NodeJS.WritableStream }
@@ -102,14 +103,5 @@ const table = (tokens: readonly TokenView[]): string => {
     ['TOKEN', 'NAME', 'ROLE', 'CREATED', 'EXPIRES', 'STATE'],
     ...tokens.map((one) => [one.token_id, one.name, one.role, one.created_at, one.expires_at, one.state]),
   ]
-  const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0))) ?? []
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('')
+  return `${alignColumns(rows).join('\n')}\n`
 }

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { insertAudit } from '../audit.ts'
 import type { Db, Queryable } from '../db.ts'
 import { AppError } from '../errors.ts'
 import type { Holder, Role } from '../roles.ts'
@@ -65,17 +66,4 @@ export const selectTokens = (db: Queryable, nowMs: number): Promise<TokenView[]>
                  else 'active' end as state
      from access_tokens t order by t.created_at desc`,
     [nowMs],
-  )
-
-const insertAudit = (
-  tx: Queryable,
-  { by, nowMs }: { by: string; nowMs: number },
-  action: string,
-  subject: string,
-  detail: object,
-): Promise<number> =>
-  tx.execute(
-    `insert into audit_log (at, actor, action, subject, detail)
-     values (to_timestamp($1::float8 / 1000), $2::text, $3::text, $4::text, $5::jsonb)`,
-    [nowMs, by, action, subject, JSON.stringify(detail)],
   )

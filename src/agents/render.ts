@@ -1,3 +1,4 @@
+import { alignColumns } from '../text-table.ts'
 import type { Fact } from './fact.ts'
 import { compare } from './paths.ts'
 import type { DropoffAlert, VaultInput } from './report.ts'
@@ -14,10 +15,7 @@ const shown = ({ value, unit, currency }: Fact): string => {
 /** Sites are what senders say: nothing that a terminal obeys is printed. */
 const plain = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?').slice(0, 60) || '(none)'
 
-const table = (rows: readonly (readonly string[])[]): string[] => {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
-  return rows.map((row) => `  ${row.map((cell, column) => cell.padEnd((widths[column] ?? 0) + 2)).join('')}`.trimEnd())
-}
+const table = (rows: readonly (readonly string[])[]): string[] => alignColumns(rows, '  ')
 const lines = (all: readonly string[]): string => `${all.join('\n')}\n`
 const rowsShownMax = 40
 

@@ -1,6 +1,6 @@
+import { insertAudit } from '../audit.ts'
 import type { Db, Queryable } from '../db.ts'
 import { AppError } from '../errors.ts'
-import { insertAudit } from './audit-row.ts'
 import { domainOf, isLocal } from './domain.ts'
 
 export type DomainState = 'seen' | 'pending' | 'approved' | 'blocked'

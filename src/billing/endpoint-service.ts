@@ -1,7 +1,7 @@
+import { type Actor, insertAudit } from '../audit.ts'
 import type { Db, Tx } from '../db.ts'
 import { AppError } from '../errors.ts'
 import { insertOutbox } from '../outbox.ts'
-import { type Actor, insertAudit } from './audit-row.ts'
 import { noEndpoint, settingsNames } from './endpoints.ts'
 import { disableEndpoint } from './webhook-deliveries.ts'
 

@@ -1,3 +1,4 @@
+import { alignColumns } from '../text-table.ts'
 import type { DomainRow } from './domains.ts'
 import { usdOfMicros } from './money.ts'
 import type { Reconciliation } from './reconcile.ts'
@@ -10,10 +11,7 @@ const number = (value: number): string => value.toLocaleString('en-US')
 const counted = (value: number, noun: string): string => `${number(value)} ${noun}${value === 1 ? '' : 's'}`
 const usd = (micros: string): string => usdOfMicros(BigInt(micros))
 
-const table = (rows: readonly (readonly string[])[]): string[] => {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
-  return rows.map((row) => `  ${row.map((cell, column) => cell.padEnd((widths[column] ?? 0) + 2)).join('')}`.trimEnd())
-}
+const table = (rows: readonly (readonly string[])[]): string[] => alignColumns(rows, '  ')
 const lines = (all: readonly string[]): string => `${all.join('\n')}\n`
 /** Rows of a table for people; --json has all. */
 const shownMax = 50

@@ -1,7 +1,7 @@
+import { insertAudit } from '../audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Db, Queryable, Tx } from '../db.ts'
 import { insertOutbox } from '../outbox.ts'
-import { insertAudit } from './audit-row.ts'
 import { domainOf, isLocal, isSum, matchesPattern } from './domain.ts'
 import { selectDecisions, selectDomains, upsertDecision } from './domains.ts'
 import type { PlansFile } from './plans.ts'

@@ -1,3 +1,4 @@
+import { insertAudit } from '../audit.ts'
 import type { Db, Session } from '../db.ts'
 import { type PersonKind, subjectHashOf } from '../erasures.ts'
 import type { KeyedHash } from '../keyed-hash.ts'
@@ -91,9 +92,5 @@ const insertErasure = (
        values ($1::uuid, to_timestamp($2::float8 / 1000), 'restore', $3::text, $4::jsonb, $5::uuid) on conflict do nothing`,
       [erasureId, nowMs, kind, JSON.stringify(subject), hash],
     )
-    await tx.execute(
-      `insert into audit_log (at, actor, action, subject, detail)
-       values (to_timestamp($1::float8 / 1000), 'restore', 'privacy.forget', $2::text, $3::jsonb)`,
-      [nowMs, erasureId, JSON.stringify({ kind })],
-    )
+    await insertAudit(tx, { by: 'restore', nowMs }, 'privacy.forget', erasureId, { kind })
   })

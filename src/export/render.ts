@@ -1,3 +1,4 @@
+import { alignColumns } from '../text-table.ts'
 import type { Adopted } from './adopt.ts'
 import type { RunReport } from './exporter.ts'
 import type { DestinationStatus, ExportStatus } from './status.ts'
@@ -47,7 +48,4 @@ const hasNews = (one: DestinationStatus): boolean => one.error !== null
 const next = (one: DestinationStatus): string =>
   one.next_attempt_at === null ? '' : ` (tried ${count(one.attempts, 'time')}, again at ${one.next_attempt_at})`
 
-const table = (rows: readonly (readonly string[])[]): string[] => {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
-  return rows.map((row) => `  ${row.map((cell, column) => cell.padEnd((widths[column] ?? 0) + 2)).join('')}`.trimEnd())
-}
+const table = (rows: readonly (readonly string[])[]): string[] => alignColumns(rows, '  ')

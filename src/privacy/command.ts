@@ -11,6 +11,7 @@ import { createLog } from '../log.ts'
 import { openDatabase } from '../open-database.ts'
 import { ensureSecret } from '../secrets.ts'
 import { createDestinations } from '../storage/destinations.ts'
+import { alignColumns } from '../text-table.ts'
 import { personDocument } from './document.ts'
 import { type ErasureView, type PersonId, requestErasure, selectErasureViews } from './requests.ts'
 
@@ -158,14 +159,5 @@ const erasureTable = (erasures: readonly ErasureView[]): string => {
       ...[String(one.events), String(one.parts_waiting)],
     ]),
   ]
-  const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0))) ?? []
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('')
+  return `${alignColumns(rows).join('\n')}\n`
 }

@@ -1,6 +1,7 @@
+import { insertAudit } from '../audit.ts'
 import type { KeyedHash } from '../keyed-hash.ts'
 import { type AccessDeps, personEvents } from './access.ts'
-import { insertAudit, type PersonId, personOf } from './requests.ts'
+import { type PersonId, personOf } from './requests.ts'
 
 /**
  * All that is held of a person as one JSON document, piece by piece: {person, generated_at, events[], consents[]}. It is

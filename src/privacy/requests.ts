@@ -1,3 +1,4 @@
+import { insertAudit } from '../audit.ts'
 import type { Db, Queryable } from '../db.ts'
 import { subjectHashOf } from '../erasures.ts'
 import { AppError } from '../errors.ts'
@@ -60,19 +61,6 @@ export const requestErasure = (
     return { erasureId: row?.id ?? '' }
   })
 }
-
-export const insertAudit = (
-  tx: Queryable,
-  { by, nowMs }: { by: string; nowMs: number },
-  action: string,
-  subject: string,
-  detail: object,
-): Promise<number> =>
-  tx.execute(
-    `insert into audit_log (at, actor, action, subject, detail)
-     values (to_timestamp($1::float8 / 1000), $2::text, $3::text, $4::text, $5::jsonb)`,
-    [nowMs, by, action, subject, JSON.stringify(detail)],
-  )
 
 const erasuresShownMax = 200
 
