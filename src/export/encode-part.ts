@@ -69,10 +69,19 @@ export const exclusively = <T>(context: EncodeContext, work: () => Promise<T>): 
  * buffer and this is the version that made them: the same part gives the same bytes. Otherwise they are brought back from
  * a destination that has verified them. Throws `export_encode_failed`; what is delivered is always what the manifest says.
  */
-export const ensureStaged = (context: EncodeContext, session: Session, part: Part, view: View): Promise<PartObject[]> =>
-  exclusively(context, () => ensureOnce(context, session, part, view))
+export const ensureStaged = async (
+  context: EncodeContext,
+  session: Session,
+  part: Part,
+  view: View,
+): Promise<PartObject[]> => {
+  // Files that are there need no turn: whoever delivers must not wait for the next part's rows, nor keep them waiting.
+  const objects = await selectObjects(context.db, part.partId, view)
+  if ((await notStaged(context, part, objects)).length === 0) return objects
+  return exclusively(context, () => makeStaged(context, session, part, view))
+}
 
-const ensureOnce = async (context: EncodeContext, session: Session, part: Part, view: View): Promise<PartObject[]> => {
+const makeStaged = async (context: EncodeContext, session: Session, part: Part, view: View): Promise<PartObject[]> => {
   const objects = await selectObjects(session, part.partId, view)
   let missing = await notStaged(context, part, objects)
   if (missing.length === 0) return objects
