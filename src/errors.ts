@@ -16,6 +16,7 @@ export const errorCodes = {
   body_too_large: [413, 'The body is larger than the limit.'],
   row_refused: [400, 'The database refused the event; it is kept among the rejects.'],
   unauthorized: [401, 'The request needs a valid token.'],
+  code_needed: [401, 'The login also needs the code of the authenticator.'],
   forbidden: [403, 'The token may not do this.'],
   origin_forbidden: [403, 'This site may not send events here.'],
   not_found: [404, 'There is nothing at this address.'],

@@ -6,6 +6,7 @@ import { addressRate } from './address-rate.ts'
 import { AppError, type ErrorCode, errorCodes, isAppError } from './errors.ts'
 import type { Log } from './log.ts'
 import { type Holder, mayActAs, type Role } from './roles.ts'
+import { requireOwnPage, sessionCookieOf } from './session-cookie.ts'
 
 export type App = FastifyInstance
 /** A room's routes: each room exports one such function, and the composition root registers it. */
@@ -19,6 +20,8 @@ export type AppOptions = {
   adminRatePerSecond?: number
   /** Whose token it is, beside the admin token; nobody's where this is not given. */
   findHolder?: (token: string) => Promise<Holder | undefined>
+  /** Who is logged in with this session of the console; nobody where this is not given. */
+  findSession?: (session: string) => Promise<Holder | undefined>
   /** Answers what no route does; `not_found` otherwise. */
   answerTheRest?: (request: FastifyRequest, reply: FastifyReply) => unknown
 }
@@ -28,6 +31,7 @@ declare module 'fastify' {
     /** Counts a request against its address; throws rate_limited. */
     countAdminRequest(request: FastifyRequest): Promise<void>
     findHolder(token: string): Promise<Holder | undefined>
+    findSession(session: string): Promise<Holder | undefined>
   }
   interface FastifyRequest {
     /** Who asks, once `requireAdmin` has let them in. */
@@ -62,6 +66,7 @@ export const createApp = (options: AppOptions): App => {
   })
   limitAdminRequests(app, options.adminRatePerSecond ?? 0)
   app.decorate('findHolder', options.findHolder ?? (async () => undefined))
+  app.decorate('findSession', options.findSession ?? (async () => undefined))
   app.decorateRequest('holder', null)
   app.setErrorHandler((error, request, reply) => {
     const problem = toAppError(error)
@@ -78,10 +83,9 @@ export const createApp = (options: AppOptions): App => {
 
 const limitAdminRequests = (app: App, perSecond: number): void => {
   let count: ReturnType<App['createRateLimit']> | undefined
-  if (perSecond > 0)
-    void app.register(rateLimit, { ...addressRate(perSecond), global: false }).after(() => {
-      count = app.createRateLimit()
-    })
+  void app.register(rateLimit, { ...addressRate(Math.max(1, perSecond)), global: false }).after(() => {
+    if (perSecond > 0) count = app.createRateLimit()
+  })
   app.decorate('countAdminRequest', async (request) => {
     const counted = await count?.(request)
     if (counted && !counted.isAllowed && counted.isExceeded)
@@ -130,7 +134,7 @@ const toAppError = (error: unknown): AppError => {
 
 /**
  * Lets in who may: `Authorization: Bearer …` with the admin token, compared in constant time, or with a token of the role
- * that the route needs. Counts the request first, so that nobody tries tokens faster than RATE_LIMIT_ADMIN. Throws
+ * that the route needs; or, from its own pages, a session of the console. Counts the request first, so that nobody tries tokens faster than RATE_LIMIT_ADMIN. Throws
  * unauthorized, forbidden.
  */
 export const requireAdmin =
@@ -138,7 +142,7 @@ export const requireAdmin =
   async (request: FastifyRequest): Promise<void> => {
     await request.server.countAdminRequest(request)
     const sent = /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
-    const holder = sent === undefined ? undefined : await holderOf(request, sent, adminToken)
+    const holder = sent === undefined ? await sessionHolder(request) : await holderOf(request, sent, adminToken)
     if (!holder) throw new AppError('unauthorized', 'Send the admin token as Authorization: Bearer ….')
     const needed = request.routeOptions.config.role ?? (isRead(request) ? 'viewer' : 'operator')
     if (!mayActAs(holder.role, needed)) throw new AppError('forbidden', `A ${holder.role} may not do this.`)
@@ -149,6 +153,13 @@ const isRead = ({ method }: FastifyRequest): boolean => method === 'GET' || meth
 
 const holderOf = async (request: FastifyRequest, token: string, adminToken: string): Promise<Holder | undefined> =>
   sameText(token, adminToken) ? { name: 'admin API', role: 'operator' } : request.server.findHolder(token)
+
+const sessionHolder = async (request: FastifyRequest): Promise<Holder | undefined> => {
+  const session = sessionCookieOf(request)
+  if (session === undefined) return undefined
+  requireOwnPage(request)
+  return request.server.findSession(session)
+}
 
 const sameText = (a: string, b: string): boolean =>
   timingSafeEqual(createHash('sha256').update(a).digest(), createHash('sha256').update(b).digest())

@@ -48,11 +48,14 @@ export const revokeToken = (db: Db, tokenId: string, { nowMs, by }: { nowMs: num
     await insertAudit(tx, { by, nowMs }, 'token.revoke', tokenId, {})
   })
 
-/** The holder of a token that is neither expired nor revoked. */
+/**
+ * The holder of a token that is neither expired nor revoked. One with a second factor counts for logins only: else whoever
+ * has the token would need no code.
+ */
 export const findHolder = async (db: Queryable, token: string, nowMs: number): Promise<Holder | undefined> => {
   const [holder] = await db.query<Holder>(
     `select name, role from access_tokens
-     where sha256 = $1::bytea and revoked_at is null and expires_at > to_timestamp($2::float8 / 1000)`,
+     where sha256 = $1::bytea and revoked_at is null and totp_since is null and expires_at > to_timestamp($2::float8 / 1000)`,
     [hashOf(token), nowMs],
   )
   return holder

@@ -1,6 +1,5 @@
 import replyFrom from '@fastify/reply-from'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { findHolder } from '../access/tokens.ts'
 import { attachBuffer } from '../buffer.ts'
 import { systemClock as clock } from '../clock.ts'
 import { loadConfig } from '../config.ts'
@@ -10,6 +9,7 @@ import { createLog } from '../log.ts'
 import { closeAll } from './close-all.ts'
 import { askForOrder, report } from './collect-process.ts'
 import { createCollectServices } from './collect-services.ts'
+import { holders } from './holders.ts'
 import { listen } from './listen.ts'
 import { ensureSecrets } from './secrets.ts'
 
@@ -26,20 +26,14 @@ export const serveCollectChild = async (): Promise<number> => {
     const { databaseUrl, upstream } = await askForOrder()
     const buffer = attachBuffer(databaseUrl, { clock, applicationName: 'evothesis collect' })
     closers.unshift(() => buffer.close())
-    const services = createCollectServices({
-      buffer,
-      config,
-      clock,
-      log,
-      ...ensureSecrets(config),
-      isOneOfSeveral: true,
-    })
+    const secrets = ensureSecrets(config)
+    const services = createCollectServices({ buffer, config, clock, log, ...secrets, isOneOfSeveral: true })
     closers.unshift(...services.closers)
     const app = createApp({
       log,
       trustProxy: config.TRUST_PROXY,
       answerTheRest: forward,
-      findHolder: (token) => findHolder(buffer.db, token, clock.now()),
+      ...holders(buffer.db, { clock, ...secrets }),
     })
     closers.unshift(() => app.close())
     services.routes(app)
@@ -65,5 +59,10 @@ const forward = (request: FastifyRequest, reply: FastifyReply): unknown =>
     rewriteRequestHeaders: (
       _request,
       { 'x-forwarded-for': _for, forwarded: _forwarded, 'x-real-ip': _ip, ...headers },
-    ) => (isLocal(request) ? headers : { ...headers, 'x-forwarded-for': request.ip }),
+    ) => ({
+      ...headers,
+      // What the browser asked for: the console tells its own pages from others by it.
+      ...{ 'x-forwarded-host': request.host, 'x-forwarded-proto': request.protocol },
+      ...(!isLocal(request) && { 'x-forwarded-for': request.ip }),
+    }),
   })

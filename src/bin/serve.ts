@@ -1,7 +1,6 @@
 import cluster from 'node:cluster'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
-import { findHolder } from '../access/tokens.ts'
 import { openBuffer } from '../buffer.ts'
 import { systemClock as clock } from '../clock.ts'
 import { loadConfig } from '../config.ts'
@@ -14,6 +13,7 @@ import { closeAll } from './close-all.ts'
 import { serveCollectChild } from './collect-child.ts'
 import { createCollectServices } from './collect-services.ts'
 import { createFront } from './front.ts'
+import { holders } from './holders.ts'
 import { probePort } from './listen.ts'
 import { ensureSecrets } from './secrets.ts'
 import { stopRequested } from './signals.ts'
@@ -44,7 +44,7 @@ export const serve = async (...roles: ServerRole[]): Promise<number> => {
     closers.unshift(...services.flatMap((one) => one.closers))
     const app = createApp({
       ...{ log, trustProxy: front.trustProxy, adminRatePerSecond: config.RATE_LIMIT_ADMIN },
-      findHolder: (token) => findHolder(buffer.db, token, clock.now()),
+      ...holders(buffer.db, deps),
     })
     // Both at once: nobody comes in while a run ends, and the requests that wait for the run are answered.
     closers.unshift(() => Promise.all([front.close(app), ...services.map((one) => one.finishRequests())]))

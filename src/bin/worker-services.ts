@@ -6,6 +6,7 @@ import { createBillingService } from '../billing/service.ts'
 import { createRejectsDelivery } from '../collect/deliver-rejects.ts'
 import { createForgetting } from '../collect/forget.ts'
 import { spooledOnDisk } from '../collect/spool.ts'
+import { createConsole } from '../console/service.ts'
 import { createExportService } from '../export/service.ts'
 import { createPrivacyService } from '../privacy/service.ts'
 import type { Services, ServicesDeps } from './services.ts'
@@ -29,6 +30,7 @@ export const createWorkerServices = ({ buffer, config, clock, log, hashKey, admi
     backup,
   })
   const agents = createAgentsService({ db, config, clock, log, adminToken: token })
+  const console = createConsole({ db, config, clock, hashKey, adminToken })
   const alerts = createAlerts({
     ...{ db, config, clock, log, adminToken: token },
     spooled: () => spooledOnDisk(path.join(config.DATA_DIR, 'spool')),
@@ -37,7 +39,7 @@ export const createWorkerServices = ({ buffer, config, clock, log, hashKey, admi
   let stopping = false
   return {
     routes(app) {
-      for (const room of [exporting, billing, privacy, agents, alerts]) room.routes(app)
+      for (const room of [exporting, billing, privacy, agents, alerts, console]) room.routes(app)
     },
     prepare: async () => {},
     startWorking() {

@@ -3,8 +3,8 @@ import type { Config } from '../config.ts'
 import type { Db } from '../db.ts'
 import type { App } from '../http.ts'
 import type { Secret } from '../secret.ts'
+import { readStaticFiles, type StaticFile, sendStatic, staticFolder } from '../static-files.ts'
 import { demoRoutes } from './demo-routes.ts'
-import { readStaticFiles, type StaticFile, staticFolder } from './static-files.ts'
 
 export type PixelDeps = {
   config: Pick<Config, 'DEMO' | 'DATABASE_URL' | 'DATA_DIR' | 'VAULT_DIR'>
@@ -52,7 +52,7 @@ const scriptHandler = (name: string, file: StaticFile) => {
     // Any site may load it, and check its hash while doing so.
     void reply.header('access-control-allow-origin', '*').header('cross-origin-resource-policy', 'cross-origin')
     void reply.header('timing-allow-origin', '*')
-    return answer(request, reply, file, cacheControl)
+    return sendStatic(request, reply, file, cacheControl)
   }
 }
 
@@ -62,38 +62,9 @@ const shopHandler =
     void reply
       .header('content-security-policy', shopPolicy)
       .header('referrer-policy', 'strict-origin-when-cross-origin')
-    return answer(request, reply, file, checked)
+    return sendStatic(request, reply, file, checked)
   }
 
 /** `/demo/index.html` is the shop's home page; other pages have no ending, other files lie under `/demo/`. */
 const shopAddress = (name: string): string =>
   name === '/demo/index.html' ? '/' : name.endsWith('.html') ? name.slice('/demo'.length, -'.html'.length) : name
-
-const answer = (request: FastifyRequest, reply: FastifyReply, file: StaticFile, cacheControl: string): FastifyReply => {
-  void reply
-    .header('content-type', file.contentType)
-    .header('cache-control', cacheControl)
-    .header('etag', file.etag)
-    .header('x-content-type-options', 'nosniff')
-  if (file.encoded) void reply.header('vary', 'Accept-Encoding')
-  if (request.headers['if-none-match']?.includes(file.etag)) return reply.status(304).send()
-  const accepted = `${request.headers['accept-encoding'] ?? ''}`
-  for (const encoding of ['br', 'gzip'] as const)
-    if (file.encoded && new RegExp(`\\b${encoding}\\b(?!;q=0(?![.]\\d*[1-9]))`).test(accepted))
-      return reply.header('content-encoding', encoding).send(file.encoded[encoding])
-  return sendBody(request, reply, file)
-}
-
-/** Films are asked for by range. */
-const sendBody = (request: FastifyRequest, reply: FastifyReply, { body }: StaticFile): FastifyReply => {
-  void reply.header('accept-ranges', 'bytes')
-  const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '')
-  if (!range) return reply.send(body)
-  const start = Number(range[1])
-  const end = Math.min(range[2] === '' ? body.length - 1 : Number(range[2]), body.length - 1)
-  if (start > end) return reply.status(416).header('content-range', `bytes */${body.length}`).send()
-  return reply
-    .status(206)
-    .header('content-range', `bytes ${start}-${end}/${body.length}`)
-    .send(body.subarray(start, end + 1))
-}

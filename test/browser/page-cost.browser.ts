@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import { readStaticFiles, staticFolder } from '../../src/pixel/static-files.ts'
+import { readStaticFiles, staticFolder } from '../../src/static-files.ts'
 import { describeFile } from '../../tracking/build.ts'
 import { noChromium } from '../support/chromium.ts'
 import { createLab } from '../support/lab.ts'

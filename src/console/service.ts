@@ -1,0 +1,33 @@
+import type { Clock } from '../clock.ts'
+import type { Config } from '../config.ts'
+import type { Db } from '../db.ts'
+import type { App } from '../http.ts'
+import { createKeyedHash } from '../keyed-hash.ts'
+import type { Secret } from '../secret.ts'
+import { builtFolder } from '../static-files.ts'
+import { loginRoutes } from './login-routes.ts'
+import { pageRoutes } from './page-routes.ts'
+
+export type ConsoleDeps = {
+  db: Db
+  config: Config
+  clock: Clock
+  hashKey: Secret
+  adminToken: Secret
+  /** Where the build lies. */
+  folder?: string
+}
+
+/** What people look at: the page at /console/, its logins, and what it reads. */
+export const createConsole = (deps: ConsoleDeps) => {
+  const { config } = deps
+  return {
+    routes(app: App): void {
+      pageRoutes(app, deps.folder ?? builtFolder('console'))
+      loginRoutes(app, {
+        ...{ ...deps, keyedHash: createKeyedHash(deps.hashKey) },
+        ...{ clientId: config.CLIENT_ID, nodeId: config.NODE_ID },
+      })
+    },
+  }
+}
