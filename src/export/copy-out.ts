@@ -24,7 +24,9 @@ export const copyOut = async (
   hours?: readonly number[],
 ): Promise<StagedHour[]> => {
   const staged: StagedHour[] = []
-  for (const hour of hours ?? (await selectHours(session, part.partId))) {
+  const wanted = hours ?? (await selectHours(session, part.partId))
+  await session.batch(`begin; ${inOrderOfBatches}`)
+  for (const hour of wanted) {
     const file = path.join(folder, `${hour}.csv`)
     const { stream, rows } = session.copyTo(
       `copy (${selectRows(part, hour)}) to stdout (format csv, force_quote *, null '')`,
@@ -39,33 +41,38 @@ export const copyOut = async (
     if (rows() > 0 || hours) staged.push({ hourMs: hour, file, rows: rows() })
     else await rm(file)
   }
+  await session.execute('commit')
   return staged
 }
 
 /**
- * COPY takes no parameters; all that is put in are numbers. The range of batches lets the index be read in order, the
- * range of `stored_at` (a batch has one) keeps other chunks out.
+ * Batch by batch along the index, one at a time sorted by `n`: the planner would rather read the whole buffer and sort it on
+ * disk, beside an encoder that needs the other core.
  */
+const inOrderOfBatches = `set local enable_hashjoin = off; set local enable_mergejoin = off; set local enable_seqscan = off;
+  set local max_parallel_workers_per_gather = 0`
+
+/** COPY takes no parameters; all that is put in are numbers. */
 const selectRows = (part: Part, from: number): string => {
   const until = from + hourMs
   return `select ${exportColumns.map((column) => `e."${column}"`).join(', ')}
-    from events_log e
-    where ${ofPart(part)}
-      and created_at >= to_timestamp(${from / 1000}) and created_at < to_timestamp(${until / 1000})
-    order by batch_id, n`
+    from ${rowsOf(part)}
+      and e.created_at >= to_timestamp(${from / 1000}) and e.created_at < to_timestamp(${until / 1000})
+    order by b.batch_id, e.n`
 }
-
-const ofPart = (part: Part): string =>
-  `batch_id between ${part.batches.min} and ${part.batches.max}
-   and stored_at between (select min(stored_at) from batches where part_id = ${part.partId})
-                     and (select max(stored_at) from batches where part_id = ${part.partId})
-   and batch_id in (select batch_id from batches where part_id = ${part.partId} and events > 0)`
 
 /** When the part's events happened, by their own clocks; null for a part without rows. */
 export const selectOccurred = async (session: Session, part: Part): Promise<{ min: string; max: string } | null> => {
   const [row] = await session.query<{ min: string | null; max: string | null }>(
-    `select ${isoMicroseconds('min("timestamp")')} as min, ${isoMicroseconds('max("timestamp")')} as max
-     from events_log where ${ofPart(part)}`,
+    `select ${isoMicroseconds('min(e."timestamp")')} as min, ${isoMicroseconds('max(e."timestamp")')} as max
+     from ${rowsOf(part)}`,
   )
   return row?.min && row.max ? { min: row.min, max: row.max } : null
 }
+
+/** Ledger rows `b` of a part with their events `e`. A batch has one `stored_at`, which keeps other chunks out. */
+const rowsOf = ({ partId }: Part): string =>
+  `batches b join events_log e on e.batch_id = b.batch_id and e.stored_at = b.stored_at
+   where b.part_id = ${partId} and b.events > 0
+     and e.stored_at between (select min(stored_at) from batches where part_id = ${partId})
+                         and (select max(stored_at) from batches where part_id = ${partId})`
