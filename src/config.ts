@@ -30,8 +30,7 @@ export const loadConfig = (env: NodeJS.ProcessEnv = process.env, envFile = '.env
   }
   const config = Object.freeze(values) as Config
   const unread = new Set(problems.map((problem) => problem.setting))
-  const apart = [...contradictions(config), ...reserved(config)]
-  problems.push(...apart.filter((one) => !one.of.some((name) => unread.has(name))))
+  problems.push(...contradictions(config).filter((one) => !one.of.some((name) => unread.has(name))))
   if (problems.length > 0) throw settingProblems(problems)
   return config
 }
@@ -144,14 +143,6 @@ const bucketPlace = (config: Config, whose: 'CLIENT' | 'BACKUP'): string => {
   return [service, config[`${whose}_S3_BUCKET`], bucketPrefix(config, whose)].join(' ')
 }
 const awsAddress = new URL('https://amazonaws.com')
-
-/** Settings that are reserved, and would be ignored by this version: refused rather than believed to work. */
-const reserved = (config: Config): Contradiction[] => {
-  const asked: [SettingName, boolean][] = [['AGENTS', config.AGENTS !== 'off']]
-  return asked
-    .filter(([, isAsked]) => isAsked)
-    .map(([setting]) => ({ setting, message: 'is not available in this version; leave it out', of: [setting] }))
-}
 
 const ownPrefixes =
   /^(CLIENT_|BACKUP_|SITES_|PRIVACY_|PARQUET_|EXPORT_|COLLECT_|BILLING_|AGENTS_|BUFFER_|PROFILE_|NOTES_|REDACT_|RESPECT_|RATE_LIMIT_|SPOOL_|STAGING_|WEBHOOK_|ALERT_|ENCODE_|PART_)/

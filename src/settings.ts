@@ -89,6 +89,15 @@ const databaseUrl = (value: string): Secret => {
 /** Whether a #, / or ? in the password ended the address too early, so that user and password were read as host and port. */
 const isCutShort = ({ hash, username, pathname, search }: URL): boolean =>
   hash !== '' || (username === '' && (pathname || search).includes('@'))
+const modelName = (value: string): string => {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}$/.test(value)) throw new Error('is not the name of a model')
+  return value
+}
+/** It goes into a header; what is wrong with it is never shown. */
+const apiKey = (value: string): Secret => {
+  if (!/^[\x21-\x7e]{8,512}$/.test(value)) throw new Error('is not a key: 8 to 512 printable characters without spaces')
+  return secret(value)
+}
 const byteUnits: Record<string, number> = { b: 1, kb: 1e3, mb: 1e6, gb: 1e9, tb: 1e12 }
 /** `4 GB`, `500MB`, `1048576`: bytes, decimal units. */
 export const bytes = (value: string): number => {
@@ -164,8 +173,7 @@ const defineSecret =
     read,
   })
 
-/** Reserved names: the notes are not in this version. */
-const notesGroup = 'Notes (reserved: without effect in this version)'
+const notesGroup = 'Notes'
 const reserved = 'Reserved: without effect in this version.'
 
 const client = define('Who this is')
@@ -338,12 +346,25 @@ export const settings = {
   ALERT_WEBHOOK_URL: billing(undefined, webAddress, 'Where alerts are posted.'),
   ALERT_WEBHOOK_SECRET: defineSecret('Billing and alerts')('Its signing secret, whsec_….'),
 
-  AGENTS: agents('off', oneOf(['off', 'on']), 'Let Claude write the narrative. Figures never depend on it.'),
-  AGENTS_MODEL: agents('claude-haiku-4-5', text, 'Model.'),
-  AGENTS_BUDGET_USD: agents('0.05', decimal, 'Most that one run may cost.'),
+  AGENTS: agents(
+    'off',
+    oneOf(['off', 'on']),
+    'Let Claude write the texts of notes, over facts with labels instead of names. Figures never depend on it.',
+  ),
+  AGENTS_MODEL: agents('claude-haiku-5-5', modelName, 'Model of the Claude API.'),
+  AGENTS_EFFORT: agents(
+    'low',
+    oneOf(['low', 'medium', 'high', 'none']),
+    'How long the model thinks; none for models that know no effort.',
+  ),
+  AGENTS_BUDGET_USD: agents('0.05', decimal, 'Most that one run may cost, in US dollars; 0 asks for nothing.'),
   PROFILE_NOTES_MAX: agents('500', integer(0, 100000), 'Customer profiles in the vault.'),
-  ANTHROPIC_API_KEY: defineSecret(notesGroup)('Key of the Claude API.'),
-  ANTHROPIC_BASE_URL: agents(undefined, webAddress, 'Address of the Claude API, for a proxy.'),
+  ANTHROPIC_API_KEY: defineSecret(notesGroup)('Key of the Claude API; AGENTS=on needs it.', apiKey),
+  ANTHROPIC_BASE_URL: agents(
+    undefined,
+    endpoint,
+    'Address of the Claude API, for a proxy. Default: https://api.anthropic.com.',
+  ),
   VAULT_DIR: agents(undefined, text, 'Folder of the vault. Default: DATA_DIR/vault.'),
 }
 

@@ -6,6 +6,8 @@ import { isAppError, messageOf } from '../errors.ts'
 import type { App } from '../http.ts'
 import type { Log } from '../log.ts'
 import { hourMs } from './days.ts'
+import { openNarrator } from './narrate/open-narrator.ts'
+import type { Narrate } from './narrative.ts'
 import { openEngine } from './open-engine.ts'
 import { agentsRoutes } from './routes.ts'
 import type { RunReport } from './run.ts'
@@ -17,7 +19,7 @@ export type AgentsDeps = {
   log: Log
   adminToken: string
   /** Called after a run that found something; what it fails with is logged, and never undoes the run. */
-  afterRun?: (report: RunReport) => Promise<void>
+  afterRun?: (report: RunReport, narrate: Narrate) => Promise<void>
 }
 
 export type AgentsService = {
@@ -42,11 +44,13 @@ const stepEvents = 2_000
 
 /**
  * Runs the engine hourly, and after each local midnight with everything that looks at weeks. Always on: AGENTS decides
- * about the narrative alone. Throws `setting_invalid` for funnels or segments that cannot be read.
+ * about the narrative alone. Throws `setting_invalid` for funnels or segments that cannot be read, and for AGENTS=on without
+ * a key.
  */
 export const createAgentsService = (deps: AgentsDeps): AgentsService => {
   const { db, clock, log } = deps
   const engine = openEngine({ ...deps, pauseMs, stepEvents })
+  const narratorOf = openNarrator(deps)
   const ended = new AbortController()
   let loop: Promise<void> = Promise.resolve()
   let hourlyMs = Number.NEGATIVE_INFINITY
@@ -66,7 +70,9 @@ export const createAgentsService = (deps: AgentsDeps): AgentsService => {
       if (report.runId !== null) {
         const { runId, kind, events, reports, alertsOpened } = report
         log.info({ run: runId, kind, events, reports, alerts: alertsOpened }, 'the agents have read what is new')
-        await deps.afterRun?.(report).catch((error: unknown) => log.error({ err: error }, 'notes could not be written'))
+        await deps
+          .afterRun?.(report, narratorOf(kind))
+          .catch((error: unknown) => log.error({ err: error }, 'notes could not be written'))
       }
       return report
     } catch (error) {

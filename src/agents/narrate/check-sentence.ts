@@ -1,0 +1,154 @@
+import type { Direction, Fact, FactDimension } from '../fact.ts'
+import type { DraftPiece } from './draft.ts'
+import { bare, directions, familyOf, negations, superlatives, wordsOf } from './lexicon.ts'
+import type { View, VisibleFact } from './view.ts'
+
+type Printed = { readonly at: number; readonly seen: VisibleFact }
+type Name = { readonly at: number; readonly seen: VisibleFact; readonly dimension: FactDimension }
+
+/**
+ * Holds one sentence against its facts: what is said to rise must rise, what is said to be the largest must be, and a
+ * number must stand beside the word and the name that it belongs to. Fails closed: what cannot be checked is refused.
+ */
+export const checkSentence = (pieces: readonly DraftPiece[], view: View): string[] => {
+  const text = pieces
+    .map((piece) => (piece.kind === 'text' ? piece.text : ' '))
+    .join(' ')
+    .toLowerCase()
+  const words = wordsOf(text).map(bare)
+  const printed: Printed[] = []
+  const names: Name[] = []
+  for (const [at, piece] of pieces.entries()) {
+    if (piece.kind === 'text') continue
+    const seen = view.byId.get(piece.fact_id)
+    if (!seen) continue
+    if (piece.kind === 'fact') printed.push({ at, seen })
+    else names.push({ at, seen, dimension: piece.dimension })
+  }
+  return [
+    ...checkDirection(words, printed),
+    ...checkSuperlatives(words, printed, view),
+    ...checkFamilies(text, printed),
+    ...checkNames(names, printed),
+    ...checkTypedNames(text, printed, view),
+  ]
+}
+
+const checkDirection = (words: readonly string[], printed: readonly Printed[]): string[] => {
+  const said = (['up', 'down', 'flat'] as const).filter((direction) =>
+    words.some((word) => directions[direction].has(word)),
+  )
+  const [direction] = said
+  if (direction === undefined) return []
+  if (said.length > 1) return ['A sentence has words for more than one direction: make it two sentences.']
+  if (words.some((word) => negations.has(word))) return ['A direction is negated: say what the figure did.']
+  const compared = new Map(
+    printed.flatMap(({ seen }): [string, Direction][] => {
+      const own = directionOf(seen.fact)
+      return own === undefined ? [] : [[seen.id, own]]
+    }),
+  )
+  if (words.includes('than') && printed.length === 2 && compared.size < 2) return checkPair(direction, printed)
+  if (compared.size === 0) return ['A direction needs a fact with compared_with in the same sentence.']
+  return [...compared].filter(([, own]) => own !== direction).map(([id, own]) => `${id} went ${own}, not ${direction}.`)
+}
+
+/** Of a fact that is compared with something, or that is a difference itself. */
+const directionOf = ({ compare, unit, value, interval }: Fact): Direction | undefined => {
+  if (compare) return compare.direction
+  if (unit !== 'points' || value === null || value === 0 || !interval) return undefined
+  return value > 0 ? 'up' : 'down'
+}
+
+/** `A is higher than B`: two figures of the same kind, in this order. */
+const checkPair = (direction: Direction, [first, second]: readonly Printed[]): string[] => {
+  const [a, b] = [first?.seen.fact, second?.seen.fact]
+  if (!a || !b || a.metric !== b.metric || a.value === null || b.value === null)
+    return ['Only two facts of one metric can be held against each other.']
+  const own = a.value === b.value ? 'flat' : a.value > b.value ? 'up' : 'down'
+  return own === direction ? [] : [`${first?.seen.id} is not ${direction} against ${second?.seen.id}.`]
+}
+
+const checkSuperlatives = (words: readonly string[], printed: readonly Printed[], view: View): string[] =>
+  (['up', 'down'] as const).flatMap((side) => {
+    if (!words.some((word) => superlatives[side].has(word))) return []
+    const [only] = printed
+    if (!only || printed.some(({ seen }) => seen !== only.seen))
+      return ['A superlative needs exactly one fact in its sentence.']
+    const rivals = view.facts.filter(({ fact }) => isRival(fact, only.seen.fact)).map(({ fact }) => fact.value ?? 0)
+    const value = only.seen.fact.value ?? 0
+    const isTrue = rivals.length > 0 && rivals.every((rival) => (side === 'up' ? value >= rival : value <= rival))
+    return isTrue ? [] : [`${only.seen.id} is not the ${side === 'up' ? 'largest' : 'smallest'} of its kind.`]
+  })
+
+/** The same metric of another page, channel …: all that differs is what it is about. */
+const isRival = (one: Fact, other: Fact): boolean =>
+  one !== other &&
+  one.metric === other.metric &&
+  one.unit === other.unit &&
+  Object.keys(one.dims).sort().join() === Object.keys(other.dims).sort().join()
+
+/** One kind of figure a sentence, called by its name. */
+const checkFamilies = (text: string, printed: readonly Printed[]): string[] => {
+  const families = new Map(
+    printed.flatMap(({ seen }) => {
+      const found = familyOf(seen.fact.metric)
+      return found ? [[found.family, { ...found, id: seen.id }] as const] : []
+    }),
+  )
+  if (families.size > 1) return ['A sentence prints different kinds of figures: make it several sentences.']
+  return [...families.values()]
+    .filter(({ nouns }) => !nouns.test(text))
+    .map(({ id }) => `The sentence does not say what ${id} counts: name its metric.`)
+}
+
+/**
+ * A name belongs to the figure after it in a sentence that begins with a name, and to the one before it in a sentence
+ * that begins with a figure. Figures of one metric need their names to be told apart.
+ */
+const checkNames = (names: readonly Name[], printed: readonly Printed[]): string[] => {
+  const problems: string[] = []
+  const namesComeFirst = (names[0]?.at ?? 0) < (printed[0]?.at ?? 0)
+  for (const { at, seen, dimension } of names) {
+    const [next, before] = [printed.find((one) => one.at > at), printed.findLast((one) => one.at < at)]
+    const owner = namesComeFirst ? (next ?? before) : before
+    const isOwn = owner === undefined || owner.seen.fact.dims[dimension] === seen.fact.dims[dimension]
+    if (!isOwn) problems.push(`The name of ${seen.id} stands beside ${owner.seen.id}, which is about something else.`)
+  }
+  const metrics = new Set(printed.map(({ seen }) => seen.fact.metric))
+  const different = new Set(printed.map(({ seen }) => seen.id))
+  if (metrics.size === 1 && different.size > 1)
+    for (const id of different)
+      if (!names.some(({ seen }) => seen.id === id))
+        problems.push(`${id} needs its name beside it, as there are several of its kind.`)
+  if (metrics.size > 1) problems.push('A sentence prints several metrics: make it several sentences.')
+  return problems
+}
+
+/** An operator's word that is typed (`mobile`, `paid`) must be what the figures of the sentence are about. */
+const checkTypedNames = (text: string, printed: readonly Printed[], view: View): string[] => {
+  const problems = new Set<string>()
+  for (const { about } of view.facts)
+    for (const [dimension, value] of Object.entries(about) as [FactDimension, string][]) {
+      if (!typedDimensions.includes(dimension) || value.length < 4 || !hasWord(text, value.toLowerCase())) continue
+      for (const { seen } of printed)
+        if (seen.about[dimension] !== undefined && seen.about[dimension] !== value)
+          problems.add(`${seen.id} is not about "${value}": refer to the name instead of typing it.`)
+    }
+  return [...problems]
+}
+const typedDimensions: readonly FactDimension[] = [
+  'funnel',
+  'step',
+  'segment',
+  'model',
+  'visitor_kind',
+  'channel',
+  'device',
+  'rfm_segment',
+]
+
+const hasWord = (text: string, word: string): boolean => {
+  const at = text.indexOf(word)
+  return at >= 0 && !/\p{L}/u.test(`${text[at - 1] ?? ' '}${text[at + word.length] ?? ' '}`)
+}
