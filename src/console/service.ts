@@ -7,6 +7,8 @@ import type { Secret } from '../secret.ts'
 import { builtFolder } from '../static-files.ts'
 import { loginRoutes } from './login-routes.ts'
 import { pageRoutes } from './page-routes.ts'
+import { registerReads } from './read-route.ts'
+import { readRoutes } from './reads/all.ts'
 
 export type ConsoleDeps = {
   db: Db
@@ -24,6 +26,7 @@ export const createConsole = (deps: ConsoleDeps) => {
   return {
     routes(app: App): void {
       pageRoutes(app, deps.folder ?? builtFolder('console'))
+      registerReads(app, { ...deps, adminToken: deps.adminToken.reveal() }, readRoutes)
       loginRoutes(app, {
         ...{ ...deps, keyedHash: createKeyedHash(deps.hashKey) },
         ...{ clientId: config.CLIENT_ID, nodeId: config.NODE_ID },
