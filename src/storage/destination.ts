@@ -12,8 +12,9 @@ export type Evidence = {
   sha256: string
 }
 
-export type Listed = { key: string; bytes: number }
-export type Stat = { bytes: number; sha256: string | undefined }
+/** `tag` changes whenever the object is written anew; it says nothing about its bytes. */
+export type Listed = { key: string; bytes: number; tag: string | undefined }
+export type Stat = { bytes: number; sha256: string | undefined; tag: string | undefined }
 
 export type Destination = {
   name: DestinationName

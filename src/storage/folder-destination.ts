@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { createReadStream, type Stats } from 'node:fs'
 import { copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { AppError } from '../errors.ts'
@@ -52,7 +52,7 @@ export const createFolderDestination = (name: DestinationName, folder: string): 
         if (error.code === 'ENOENT') return undefined
         throw asDestinationError(error, root)
       })
-      return found && { bytes: found.size, sha256: undefined }
+      return found && { bytes: found.size, sha256: undefined, tag: tagOf(found) }
     },
     async read(key) {
       try {
@@ -64,8 +64,11 @@ export const createFolderDestination = (name: DestinationName, folder: string): 
       return createReadStream(placeOf(key), { highWaterMark: readBytes })
     },
     async *list(prefix, startAfter = '') {
-      for (const key of await keysBelow(root, prefix))
-        if (key > startAfter) yield { key, bytes: (await stat(placeOf(key))).size }
+      for (const key of await keysBelow(root, prefix)) {
+        if (key <= startAfter) continue
+        const found = await stat(placeOf(key))
+        yield { key, bytes: found.size, tag: tagOf(found) }
+      }
     },
     async sweep() {
       const left = await readdir(incoming).catch(() => [])
@@ -75,6 +78,8 @@ export const createFolderDestination = (name: DestinationName, folder: string): 
     close() {},
   }
 }
+
+const tagOf = ({ mtimeMs, size, ino }: Stats): string => `${mtimeMs}-${size}-${ino}`
 
 const put = async (file: LocalFile, incoming: string, place: string, overwrite: boolean): Promise<void> => {
   await mkdir(incoming, { recursive: true })

@@ -85,7 +85,13 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
   const head = async (
     key: string,
   ): Promise<
-    { bytes: number; sha256: string | undefined; crc: { kind: Crc; value: string } | undefined } | undefined
+    | {
+        bytes: number
+        sha256: string | undefined
+        crc: { kind: Crc; value: string } | undefined
+        tag: string | undefined
+      }
+    | undefined
   > => {
     try {
       const found = await s3.send(
@@ -93,7 +99,7 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
       )
       if (found.ContentLength === undefined)
         throw new AppError('destination_failed', `${place}/${key} was answered without its size.`)
-      return { bytes: found.ContentLength, sha256: found.ChecksumSHA256, crc: crcIn(found) }
+      return { bytes: found.ContentLength, sha256: found.ChecksumSHA256, crc: crcIn(found), tag: found.ETag }
     } catch (error) {
       if (statusOf(error) === 404) return undefined
       throw error
@@ -214,7 +220,7 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
       })
       if (!found) return undefined
       const whole = found.sha256 !== undefined && !found.sha256.includes('-') ? found.sha256 : undefined
-      return { bytes: found.bytes, sha256: whole && Buffer.from(whole, 'base64').toString('hex') }
+      return { bytes: found.bytes, sha256: whole && Buffer.from(whole, 'base64').toString('hex'), tag: found.tag }
     },
     async read(key) {
       try {
@@ -238,8 +244,8 @@ export const createS3Destination = (name: DestinationName, options: S3Options): 
           .catch((error: unknown) => {
             throw s3Error(error, place)
           })
-        for (const { Key, Size } of page.Contents ?? [])
-          if (Key !== undefined) yield { key: relative(Key), bytes: Size ?? 0 }
+        for (const { Key, Size, ETag } of page.Contents ?? [])
+          if (Key !== undefined) yield { key: relative(Key), bytes: Size ?? 0, tag: ETag }
         token = page.IsTruncated ? page.NextContinuationToken : undefined
       } while (token !== undefined)
     },
@@ -289,5 +295,8 @@ const crcIn = (found: HeadObjectCommandOutput): { kind: Crc; value: string } | u
 const contentType = (key: string): string => {
   if (key.endsWith('.parquet')) return 'application/vnd.apache.parquet'
   if (key.endsWith('.gz')) return 'application/gzip'
+  if (key.endsWith('.md')) return 'text/markdown; charset=utf-8'
+  if (key.endsWith('.svg')) return 'image/svg+xml'
+  if (key.endsWith('.base')) return 'application/yaml'
   return 'application/json'
 }
