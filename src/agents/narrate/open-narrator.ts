@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts'
 import type { Config } from '../../config.ts'
 import type { Db } from '../../db.ts'
-import { AppError } from '../../errors.ts'
+import { AppError, messageOf } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { Narrate, NarrativeSubject } from '../narrative.ts'
 import type { RunKind } from '../run-rows.ts'
@@ -36,15 +36,21 @@ export const openNarrator = (deps: {
       'setting_invalid',
       'A setting is invalid:\n  ANTHROPIC_API_KEY is not set, but AGENTS=on needs it',
     )
-  return (kind) => async (requests, report) => {
+  const narratorOf = async (kind: RunKind): Promise<Narrate> => {
     const [{ createNarrator }, { createClient }] = await Promise.all([import('./narrator.ts'), import('./client.ts')])
-    const narrate = createNarrator({
+    return createNarrator({
       ...{ ...rest, log, noteMs, keepDays: config.PROFILE_RETENTION_DAYS },
       model: { name: config.AGENTS_MODEL, effort: config.AGENTS_EFFORT },
       limits: { usd: config.AGENTS_BUDGET_USD, requests: requestsMax, tokens: tokensMax, wallMs },
       openClient: (middleware) =>
         createClient({ apiKey, baseUrl: config.ANTHROPIC_BASE_URL, log, middleware, retries, timeoutMs: attemptMs }),
       ...(kind === 'hourly' && { subjects: hourlySubjects }),
+    })
+  }
+  return (kind) => async (requests, report) => {
+    const narrate = await narratorOf(kind).catch((error: unknown) => {
+      log.error({ reason: messageOf(error) }, 'the SDK of the Claude API could not be loaded')
+      return narratePlainly
     })
     return narrate(requests, report)
   }
