@@ -41,6 +41,3 @@ export type Narrate = (
   requests: readonly NarrativeRequest[],
   report?: (done: number, of: number) => void,
 ) => Promise<ReadonlyMap<string, Narrative>>
-
-/** One narrator for each writing of notes: all calls of it share one budget, those about the newest days come first. */
-export type OpenNarrator = () => Narrate
