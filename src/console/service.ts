@@ -6,6 +6,7 @@ import { createKeyedHash } from '../keyed-hash.ts'
 import type { Secret } from '../secret.ts'
 import { builtFolder } from '../static-files.ts'
 import { loginRoutes } from './login-routes.ts'
+import { openApiRoutes } from './openapi-routes.ts'
 import { pageRoutes } from './page-routes.ts'
 import { registerReads } from './read-route.ts'
 import { readRoutes } from './reads/all.ts'
@@ -26,6 +27,7 @@ export const createConsole = (deps: ConsoleDeps) => {
   return {
     routes(app: App): void {
       pageRoutes(app, deps.folder ?? builtFolder('console'))
+      openApiRoutes(app)
       registerReads(app, { ...deps, adminToken: deps.adminToken.reveal() }, readRoutes)
       loginRoutes(app, {
         ...{ ...deps, keyedHash: createKeyedHash(deps.hashKey) },

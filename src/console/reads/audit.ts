@@ -6,7 +6,7 @@ const entry = z.object({
   actor: z.string(),
   action: z.string(),
   subject: z.string().nullable(),
-  detail: z.json(),
+  detail: z.unknown(),
 })
 
 export const auditRoute = readRoute({
