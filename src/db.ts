@@ -1,7 +1,8 @@
 import type { Readable, Writable } from 'node:stream'
 import pg from 'pg'
-import { from as copyFromQuery, to as copyToQuery } from 'pg-copy-streams'
+import { from as copyFromQuery } from 'pg-copy-streams'
 import type { Clock } from './clock.ts'
+import { CopyToStream } from './copy-to-stream.ts'
 import { AppError } from './errors.ts'
 import { isSerializationFailure, sqlStateOf } from './sqlstate.ts'
 
@@ -212,7 +213,7 @@ const queries = (client: pg.Pool | pg.PoolClient): Tx => ({
     return { stream, done }
   },
   copyTo(text) {
-    const stream = (client as pg.PoolClient).query(copyToQuery(text))
+    const stream = (client as pg.PoolClient).query(new CopyToStream(text))
     return { stream, rows: () => stream.rowCount }
   },
 })

@@ -25,24 +25,24 @@ export const copyOut = async (
 ): Promise<StagedHour[]> => {
   const staged: StagedHour[] = []
   const wanted = hours ?? (await selectHours(session, part.partId))
-  await session.batch(`begin; ${inOrderOfBatches}`)
-  for (const hour of wanted) {
-    const file = path.join(folder, `${hour}.csv`)
-    const { stream, rows } = session.copyTo(
-      `copy (${selectRows(part, hour)}) to stdout (format csv, force_quote *, null '')`,
-    )
-    try {
+  try {
+    await session.batch(`begin; ${inOrderOfBatches}`)
+    for (const hour of wanted) {
+      const file = path.join(folder, `${hour}.csv`)
+      const { stream, rows } = session.copyTo(
+        `copy (${selectRows(part, hour)}) to stdout (format csv, force_quote *, null '')`,
+      )
       await pipeline(stream, createWriteStream(file, { highWaterMark: writeBytes }))
-    } catch (error) {
-      // A full disk, say. The rest of the COPY would be waited for by whatever is asked of this connection next.
-      session.break(error as Error)
-      throw error
+      if (rows() > 0 || hours) staged.push({ hourMs: hour, file, rows: rows() })
+      else await rm(file)
     }
-    if (rows() > 0 || hours) staged.push({ hourMs: hour, file, rows: rows() })
-    else await rm(file)
+    await session.execute('commit')
+    return staged
+  } catch (error) {
+    // A full disk, say. The rest of the COPY would be waited for by whatever is asked of this connection next.
+    session.break(error as Error)
+    throw error
   }
-  await session.execute('commit')
-  return staged
 }
 
 /**
