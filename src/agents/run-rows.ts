@@ -62,15 +62,6 @@ export const selectLastRuns = (db: Queryable, most: number): Promise<RunRow[]> =
     [most],
   )
 
-/** When the last run of a kind that went well began; null without one. */
-export const selectLastStart = async (db: Queryable, kind: RunKind): Promise<number | null> => {
-  const [row] = await db.query<{ started: number | null }>(
-    `select ${msOf('max(started_at)')} as started from agent_runs where kind = $1::text and ended_at is not null and error is null`,
-    [kind],
-  )
-  return row?.started ?? null
-}
-
 /** The weekly figures were made of the same things, and no day up to the last one of them was reported anew since. */
 export const areWeeksMade = async (db: Queryable, weeksOf: string, lastDay: string): Promise<boolean> => {
   const [row] = await db.query<{ made: boolean }>(

@@ -1,0 +1,34 @@
+import type { Queryable } from '../db.ts'
+import type { Day } from './days.ts'
+import type { FactMaker } from './make-fact.ts'
+import { compare } from './paths.ts'
+import type { CountRow } from './report.ts'
+import { quantileOfSorted } from './statistics/quantiles.ts'
+
+const slowPagesMax = 10
+const measurementsMin = 10
+
+/** Loading times of the day's pages, all devices together. */
+export const readSlowPages = async (db: Queryable, facts: FactMaker, siteId: string, day: Day): Promise<CountRow[]> => {
+  const rows = await db.query<{ path: string; lcp: string }>(
+    `select path, lcp from page_days where site_id = $1::text and day = $2::date and lcp::text <> '[]' and path <> ''`,
+    [siteId, day],
+  )
+  const pages = new Map<string, number[]>()
+  for (const { path, lcp } of rows) {
+    const times = pages.get(path) ?? []
+    pages.set(path, times)
+    for (const [ms, count] of JSON.parse(lcp) as [string, number][])
+      for (let one = 0; one < count; one++) times.push(Number(ms))
+  }
+  return [...pages]
+    .filter(([, times]) => times.length >= measurementsMin)
+    .map(([page, times]) => ({
+      rawValue: page,
+      count: facts.fact('page_load_p75', (quantileOfSorted(Float64Array.from(times).sort(), 0.75) ?? 0) / 1000, {
+        ...{ unit: 'seconds', n: times.length, dims: { page }, method: 'lcp_p75' },
+      }),
+    }))
+    .sort((a, b) => (b.count.value ?? 0) - (a.count.value ?? 0) || compare(a.rawValue, b.rawValue))
+    .slice(0, slowPagesMax)
+}
