@@ -1,4 +1,5 @@
 import type { Direction, Fact, FactDimension } from '../fact.ts'
+import { checkFormats } from './check-formats.ts'
 import type { DraftPiece } from './draft.ts'
 import { bare, directions, familyOf, negations, superlatives, wordsOf } from './lexicon.ts'
 import type { View, VisibleFact } from './view.ts'
@@ -31,6 +32,7 @@ export const checkSentence = (pieces: readonly DraftPiece[], view: View): string
     ...checkFamilies(text, printed),
     ...checkNames(names, printed),
     ...checkTypedNames(text, printed, view),
+    ...checkFormats(pieces, view),
   ]
 }
 

@@ -34,8 +34,7 @@ const atOnce = 3
 /** After so many notes in a row that the API had no answer for, the run asks no more. */
 const failuresMax = 3
 /** Of a text with fewer facts than this, the plain one says everything. */
-const factsMin = 2
-/** What a person should see first is paid for first. */
+export const factsMin = 2
 const order: readonly NarrativeSubject[] = ['alert', 'insight', 'day', 'funnel', 'segment', 'heatmap']
 const dayMs = 24 * 3600 * 1000
 
@@ -106,7 +105,7 @@ const narrateAll = async (
     finish()
   }
   if (waiting.length === 0) return
-  waiting.sort((a, b) => order.indexOf(a.request.subject) - order.indexOf(b.request.subject))
+  waiting.sort(byWorth)
   const budget = createBudget(limits, { clock, model: model.name })
   const ask = createAsking(deps, budget)
   const next = waiting.values()
@@ -127,6 +126,18 @@ const narrateAll = async (
     'texts were asked for',
   )
 }
+
+/** What a person should see first is paid for first: alerts, then what is latest. */
+const byWorth = (a: Waiting, b: Waiting): number =>
+  Number(b.request.subject === 'alert') - Number(a.request.subject === 'alert') ||
+  latest(b).localeCompare(latest(a)) ||
+  order.indexOf(a.request.subject) - order.indexOf(b.request.subject)
+
+const latest = ({ view }: Waiting): string =>
+  view.facts
+    .map(({ fact }) => fact.window.to)
+    .sort()
+    .at(-1) ?? ''
 
 /** Asks about one note after another until the run has to end: what comes after is left plain at once. */
 const createAsking = (deps: NarratorDeps, budget: Budget) => {

@@ -13,7 +13,7 @@ Read the facts with the tools before you write. A fact has an id such as f1, a m
 
 Pieces:
 - {"kind":"text","text":"..."} plain English words, with the spaces around them. Letters, spaces and . , ; : ' " ( ) ! ? - only.
-- {"kind":"fact","fact_id":"f1","format":"value"} prints the value with its unit. Other formats: interval, sample (the number of cases), difference and comparison (both only where the fact has compared_with).
+- {"kind":"fact","fact_id":"f1","format":"value"} prints the value with its unit. Other formats: interval; sample, the number of cases, beside the word "cases"; and where the fact has compared_with: comparison, the value it is compared with, after "from", "against" or "than"; difference, how far apart both are, after "by" or before "more", "fewer", "higher", "lower".
 - {"kind":"name","fact_id":"f1","dimension":"page"} prints the name of what the fact is about. It stands before its own fact, or in the whole sentence after it.
 
 Rules, which a program checks:

@@ -49,7 +49,7 @@ const isVisible = (fact: Fact): boolean =>
   !personalDimensions.some((dimension) => fact.dims[dimension] !== undefined)
 
 /** An operator's word: letters, digits and what stands in names. Anything else is labelled, wherever it came from. */
-const plainWord = /^[\p{L}\p{N}][\p{L}\p{N} ,.'()&+_-]{0,59}$/u
+const plainWord = /^[\p{L}\p{N}][\p{L}\p{N} ,.'()&+=_-]{0,59}$/u
 /** What is the same kind of thing has the same labels. */
 const labelNames: Partial<Record<FactDimension, string>> = { next_page: 'page' }
 

@@ -123,7 +123,7 @@ t.test('the same bytes go out, whatever strings the events hold', async (t) => {
 })
 
 t.test('a word in an operator’s dimension that is more than a name is labelled, too', async (t) => {
-  const marked = attacks.filter((attack) => /[^\p{L}\p{N} ,.'()&+_-]/u.test(attack))
+  const marked = attacks.filter((attack) => /[^\p{L}\p{N} ,.'()&+=_-]/u.test(attack))
   t.ok(marked.length > 20)
   const requests = (nameOf: (n: number) => string): NarrativeRequest[] => [
     requestOf(

@@ -44,8 +44,11 @@ const isRefused = (draft: Draft): boolean => 'problems' in checkDraft(draft, vie
 
 const honest: string[] = [
   `There were {${sessions}} sessions.`,
-  `Sessions rose to {${sessions}}, {${sessions}:comparison}.`,
-  `The number of sessions was higher than on the same weekday before: {${sessions}:difference}.`,
+  `Sessions rose to {${sessions}}, from {${sessions}:comparison}.`,
+  `The number of sessions was higher than on the same weekday before, by {${sessions}:difference}.`,
+  `There were {${sessions}:difference} more sessions.`,
+  `Orders were {${orders}}, against {${orders}:comparison} on the same weekday.`,
+  `The conversion stands on {${mobile}:sample} cases.`,
   `Orders fell to {${orders}}.`,
   `Visitors were unchanged at {${visitors}}.`,
   `Sessions rose to {${sessions}}. Orders fell to {${orders}}. Look at the drop-off of the checkout next.`,
@@ -137,6 +140,17 @@ const lies: Record<string, string[]> = {
     'There were {f1:interval} sessions.',
     'There were {f10:comparison} errors.',
     'There were {f10:difference} errors.',
+  ],
+  'another number of the same fact': [
+    'There were {f1:comparison} sessions.',
+    'There were {f1:difference} sessions.',
+    'Sessions rose by {f1}.',
+    'Sessions rose from {f1}.',
+    'Sessions rose to {f1:difference}.',
+    'Sessions rose to {f1:comparison}.',
+    'Sessions are higher than {f1}.',
+    'Conversion was {f4:sample}.',
+    'Orders fell by {f2:comparison}.',
   ],
   'a direction against the fact': [
     'Sessions fell to {f1}.',
