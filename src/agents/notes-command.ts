@@ -5,26 +5,30 @@ import { AppError, messageOf } from '../errors.ts'
 import { createLog } from '../log.ts'
 import { openDatabase } from '../open-database.ts'
 import { createProgress, type Progress } from '../progress.ts'
+import { createDestinations } from '../storage/destinations.ts'
 import { addDays } from './days.ts'
 import { openEngine } from './open-engine.ts'
 import { readVaultInput } from './read-vault-input.ts'
-import { renderRun, renderStatus } from './render.ts'
+import { renderNotes, renderRun, renderStatus } from './render.ts'
 import type { RunProgress, RunReport } from './run.ts'
 import { selectStatus } from './status.ts'
+import { openVault } from './vault/open-vault.ts'
+import type { VaultProgress } from './vault/scope.ts'
 
 export type NotesIo = { config: () => Config; stdout: NodeJS.WritableStream; stderr: NodeJS.WriteStream }
 
 const help = `Usage: evothesis notes <run|status> [options]
 
-  run      Reads what is new, computes the figures of every day that changed, and judges whole days.
-           --date YYYY-MM-DD   show this day only; default: the days that changed, else the last week
-           --site HOST         show this site only
-  status   What was read, what waits, open alerts and the last runs.
+  run      Reads what is new, computes the figures of every day that changed, judges whole days, and writes the notes:
+           into VAULT_DIR, and from there to the client's destination.
+           --date YYYY-MM-DD   write and show this day only; default: all notes, and the days that changed, else the last week
+           --site HOST         write and show this site only
+  status   What was read, what waits, where the notes are, open alerts and the last runs.
 
   --json   Prints the answer as JSON.
 
 A server does the same by itself, hourly and after midnight; both may run on one database.
-Exit code: 0 done, 1 failed, 2 wrong usage.
+Exit code: 0 done, 1 failed or not delivered, 2 wrong usage.
 `
 type Args = { action: 'run' | 'status'; date: string | undefined; site: string | undefined; json: boolean }
 
@@ -38,15 +42,18 @@ export const notesCommand = async (args: string[], io: NotesIo): Promise<number>
   const config = io.config()
   const log = createLog(config.LOG_LEVEL === 'info' ? 'warn' : config.LOG_LEVEL)
   const { db, close } = await openDatabase(config, { log, applicationName: 'evothesis notes' })
+  const destinations = createDestinations(config)
   try {
+    const vault = openVault({ db, config, clock, log, destinations, pauseMs: 0 })
     if (read.action === 'status') {
-      const status = await selectStatus(db)
+      const status = { ...(await selectStatus(db)), vault: await vault.status() }
       io.stdout.write(read.json ? `${JSON.stringify(status, null, 2)}\n` : renderStatus(status))
       return 0
     }
-    const engine = openEngine({ db, config, clock, log, pauseMs: 0 })
+    const engine = openEngine({ db, config, clock, log, pauseMs: 0, forgetNotes: vault.forget })
     const show = progressPrinter(io)
     const report = await engine.run({ kind: 'nightly', onProgress: show.update })
+    const notes = await vault.write({ kind: 'nightly', day: read.date, site: read.site }, { onProgress: show.update })
     show.finish()
     const lastDay = engine.calendar.dayOf(report.asOf === null ? clock.now() : Date.parse(report.asOf))
     const input = await readVaultInput(db, {
@@ -54,9 +61,15 @@ export const notesCommand = async (args: string[], io: NotesIo): Promise<number>
       ...rangeOf(read, report, lastDay),
       ...(read.site !== undefined && { sites: [read.site] }),
     })
-    io.stdout.write(read.json ? `${JSON.stringify({ run: report, ...input }, null, 2)}\n` : renderRun(report, input))
-    return 0
+    const places = await vault.status()
+    io.stdout.write(
+      read.json
+        ? `${JSON.stringify({ run: report, notes, ...input }, null, 2)}\n`
+        : renderRun(report, input) + renderNotes(notes, places),
+    )
+    return notes.error === null ? 0 : 1
   } finally {
+    for (const destination of destinations) destination.close()
     await close()
   }
 }
@@ -107,13 +120,15 @@ const phases = {
   days: { label: 'Days', unit: 'days' },
   alerts: { label: 'Alerts', unit: 'steps' },
   weeks: { label: 'Weeks', unit: 'sites' },
+  notes: { label: 'Notes', unit: 'notes' },
+  delivery: { label: 'Delivery', unit: 'files' },
 } as const
 
 const progressPrinter = (io: NotesIo) => {
   let bar: Progress | undefined
-  let phase: RunProgress['phase'] | undefined
+  let phase: keyof typeof phases | undefined
   return {
-    update(progress: RunProgress): void {
+    update(progress: RunProgress | VaultProgress): void {
       if (progress.phase !== phase) {
         bar?.finish()
         phase = progress.phase

@@ -3,7 +3,7 @@ import type { Config } from '../config.ts'
 import type { Db } from '../db.ts'
 import type { Log } from '../log.ts'
 import { loadFunnels } from './funnel-file.ts'
-import { createEngine, type Engine } from './run.ts'
+import { createEngine, type Engine, type EngineDeps } from './run.ts'
 import { loadSegments } from './segment-file.ts'
 
 /** The engine as the settings say. Throws `setting_invalid` for funnels or segments that cannot be read. */
@@ -14,6 +14,7 @@ export const openEngine = (deps: {
   log: Log
   pauseMs: number
   stepEvents?: number
+  forgetNotes: EngineDeps['forgetNotes']
 }): Engine => {
   const { config } = deps
   loadFunnels(config.DATA_DIR)
@@ -24,6 +25,7 @@ export const openEngine = (deps: {
     sessionTimeoutMs: config.SESSION_TIMEOUT_MINUTES * 60_000,
     ...(deps.stepEvents !== undefined && { stepEvents: deps.stepEvents }),
     customersMax: config.PROFILE_NOTES_MAX,
+    forgetNotes: deps.forgetNotes,
     funnels: () => loadFunnels(config.DATA_DIR),
     segments: () => loadSegments(config.DATA_DIR),
   })

@@ -7,9 +7,9 @@ import type {
   HeatmapReport,
   Insight,
   ReadReports,
-  ReportRange,
   SegmentReport,
   SiteDay,
+  VaultInput,
 } from './report.ts'
 import { selectReports } from './report-rows.ts'
 
@@ -20,10 +20,41 @@ import { selectReports } from './report-rows.ts'
 export const readVaultInput: ReadReports = async (db, range) => {
   const { sites, from, to, timeZone } = range
   const daysWithReport = await selectDays(db)
-  const neighbours = new Map<string, string[]>()
-  for (const { rawSite, day } of daysWithReport) neighbours.set(rawSite, [...(neighbours.get(rawSite) ?? []), day])
   const alerts = await selectAlerts(db, range)
-  const days = (await selectReports<DayReport>(db, { kind: 'day', sites, from, to })).map(({ body }) => {
+  const funnels = (await selectReports<FunnelReport>(db, { kind: 'funnel', sites })).map(({ body }) =>
+    withAlerts(body, alerts),
+  )
+  const all = async <T>(kind: 'customer' | 'segment' | 'heatmap', limit?: number): Promise<T[]> =>
+    (await selectReports<T>(db, { kind, ...(kind !== 'customer' && kind !== 'segment' && { sites }), limit })).map(
+      ({ body }) => body,
+    )
+  return {
+    ...{ timeZone, daysWithReport, funnels, alerts },
+    days: await readDays(db, range, { daysWithReport, alerts }),
+    customers: newestFirst(await all<CustomerProfile>('customer'))
+      .filter(({ rawSites }) => !sites || rawSites.some((site) => sites.includes(site)))
+      .slice(0, range.customersMax),
+    insights: await readInsights(db, { sites, from, to }),
+    segments: await all<SegmentReport>('segment'),
+    heatmaps: await all<HeatmapReport>('heatmap'),
+  }
+}
+
+type Days = { sites?: readonly string[] | undefined; from: string; to: string }
+
+/** Reports of days, each with its neighbours and its alerts. */
+export const readDays = async (
+  db: Queryable,
+  { sites, from, to }: Days,
+  { daysWithReport, alerts }: Pick<VaultInput, 'daysWithReport' | 'alerts'>,
+): Promise<DayReport[]> => {
+  const neighbours = new Map<string, string[]>()
+  for (const { rawSite, day } of daysWithReport) {
+    const own = neighbours.get(rawSite)
+    if (own) own.push(day)
+    else neighbours.set(rawSite, [day])
+  }
+  return (await selectReports<DayReport>(db, { kind: 'day', sites, from, to })).map(({ body }) => {
     const own = neighbours.get(body.rawSite) ?? []
     const at = own.indexOf(body.day)
     return {
@@ -35,26 +66,17 @@ export const readVaultInput: ReadReports = async (db, range) => {
         .map(({ id }) => id),
     }
   })
-  const funnels = (await selectReports<FunnelReport>(db, { kind: 'funnel', sites })).map(({ body }) => ({
-    ...body,
-    alertIds: alerts
-      .filter((one) => one.rawSite === body.rawSite && one.funnelId === body.funnelId)
-      .map(({ id }) => id),
-  }))
-  const all = async <T>(kind: 'customer' | 'segment' | 'heatmap', limit?: number): Promise<T[]> =>
-    (await selectReports<T>(db, { kind, ...(kind !== 'customer' && kind !== 'segment' && { sites }), limit })).map(
-      ({ body }) => body,
-    )
-  return {
-    ...{ timeZone, daysWithReport, days, funnels, alerts },
-    customers: newestFirst(await all<CustomerProfile>('customer'))
-      .filter(({ rawSites }) => !sites || rawSites.some((site) => sites.includes(site)))
-      .slice(0, range.customersMax),
-    insights: (await selectReports<Insight>(db, { kind: 'insight', sites, from, to })).map(({ body }) => body),
-    segments: await all<SegmentReport>('segment'),
-    heatmaps: await all<HeatmapReport>('heatmap'),
-  }
 }
+
+export const readInsights = async (db: Queryable, { sites, from, to }: Days): Promise<Insight[]> =>
+  (await selectReports<Insight>(db, { kind: 'insight', sites, from, to })).map(({ body }) => body)
+
+export const withAlerts = (funnel: FunnelReport, alerts: readonly DropoffAlert[]): FunnelReport => ({
+  ...funnel,
+  alertIds: alerts
+    .filter((one) => one.rawSite === funnel.rawSite && one.funnelId === funnel.funnelId)
+    .map(({ id }) => id),
+})
 
 const overlaps = (a: { from: string; to: string }, b: { from: string; to: string }): boolean =>
   a.from < b.to && b.from < a.to
@@ -70,7 +92,7 @@ const selectDays = async (db: Queryable): Promise<SiteDay[]> => {
 }
 
 /** Open alerts, and those whose window or end lies in the range. */
-const selectAlerts = async (db: Queryable, { sites, from, to }: ReportRange): Promise<DropoffAlert[]> => {
+export const selectAlerts = async (db: Queryable, { sites, from, to }: Days): Promise<DropoffAlert[]> => {
   const rows = await db.query<{ body: string }>(
     `select body from dropoff_alerts
      where ($1::text[] is null or site_id = any($1::text[]))

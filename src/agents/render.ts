@@ -4,6 +4,8 @@ import { compare } from './paths.ts'
 import type { DropoffAlert, VaultInput } from './report.ts'
 import type { RunReport } from './run.ts'
 import type { AgentsStatus } from './status.ts'
+import type { VaultStatus } from './vault/note-rows.ts'
+import type { VaultReport } from './vault/work.ts'
 
 const number = (value: number): string => value.toLocaleString('en-US', { maximumFractionDigits: 1 })
 const shown = ({ value, unit, currency }: Fact): string => {
@@ -65,7 +67,37 @@ const renderAlerts = (alerts: readonly DropoffAlert[]): string[] =>
         ),
       ]
 
-export const renderStatus = (status: AgentsStatus): string =>
+type VaultPlaces = VaultStatus & { folder: string; destination: string }
+
+/** What was written and delivered, and where it lies. */
+export const renderNotes = (notes: VaultReport, { folder, destination, pending }: VaultPlaces): string =>
+  lines([
+    '',
+    notes.written === 0
+      ? `Notes in ${folder}: nothing new.`
+      : `Notes in ${folder}: ${number(notes.written)} files written${notes.conflicts > 0 ? `, ${number(notes.conflicts)} with words of yours where there are new ones` : ''}.`,
+    ...(notes.taken > 0 ? [`Taken over from ${destination}: ${number(notes.taken)} changed notes.`] : []),
+    ...(notes.problems > 0 ? [`${number(notes.problems)} files could not be written; the log says why.`] : []),
+    notes.error === null
+      ? `Delivered to ${destination}: ${notes.delivered === 0 ? 'nothing new' : `${number(notes.delivered)} files`}.`
+      : `Not delivered, ${number(pending)} files wait for the next run: ${notes.error}`,
+  ])
+
+const renderVault = ({ folder, destination, notes, pending, ...rest }: VaultPlaces): string[] => [
+  '',
+  `Vault: ${folder}, ${number(Object.values(notes).reduce((all, count) => all + count, 0))} files${
+    Object.keys(notes).length > 0
+      ? ` (${Object.entries(notes)
+          .map(([kind, count]) => `${number(count)} ${kind}`)
+          .join(', ')})`
+      : ''
+  }; last written ${rest.last_written_at ?? 'never'}.`,
+  `Delivery: ${destination}, last ${rest.last_delivered_at ?? 'never'}; ${pending === 0 ? 'nothing waits' : `${number(pending)} files wait`}${
+    rest.delivery_error === null ? '.' : `: ${rest.delivery_error}`
+  }`,
+]
+
+export const renderStatus = (status: AgentsStatus & { vault: VaultPlaces }): string =>
   lines([
     status.unread.batches === 0
       ? 'Everything is read.'
@@ -79,6 +111,7 @@ export const renderStatus = (status: AgentsStatus): string =>
             .join(', ')}.`,
         ]
       : []),
+    ...renderVault(status.vault),
     ...(status.open_alerts.length > 0
       ? [
           '',

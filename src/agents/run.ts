@@ -33,6 +33,8 @@ export type EngineDeps = {
   /** Between two steps, so that collecting never waits for reading. */
   pauseMs: number
   stepEvents?: number
+  /** Removes the notes about customers, wherever they were delivered. Throws while that cannot be done. */
+  forgetNotes?: ((customers: readonly string[]) => Promise<void>) | undefined
 }
 export type RunProgress = { phase: 'reading' | 'days' | 'alerts' | 'weeks'; done: number; total: number }
 export type RunOptions = { kind: RunKind; signal?: AbortSignal; onProgress?: (progress: RunProgress) => void }

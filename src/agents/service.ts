@@ -5,12 +5,12 @@ import { selectErasures } from '../erasures.ts'
 import { isAppError, messageOf } from '../errors.ts'
 import type { App } from '../http.ts'
 import type { Log } from '../log.ts'
+import type { Destination } from '../storage/destination.ts'
 import { hourMs } from './days.ts'
-import { openNarrator } from './narrate/open-narrator.ts'
-import type { Narrate } from './narrative.ts'
 import { openEngine } from './open-engine.ts'
 import { agentsRoutes } from './routes.ts'
 import type { RunReport } from './run.ts'
+import { openVault } from './vault/open-vault.ts'
 
 export type AgentsDeps = {
   db: Db
@@ -18,8 +18,8 @@ export type AgentsDeps = {
   clock: Clock
   log: Log
   adminToken: string
-  /** Called after a run that found something; what it fails with is logged, and never undoes the run. */
-  afterRun?: (report: RunReport, narrate: Narrate) => Promise<void>
+  /** Where notes are delivered to: the client's is among them. */
+  destinations: readonly Destination[]
 }
 
 export type AgentsService = {
@@ -49,12 +49,14 @@ const stepEvents = 2_000
  */
 export const createAgentsService = (deps: AgentsDeps): AgentsService => {
   const { db, clock, log } = deps
-  const engine = openEngine({ ...deps, pauseMs, stepEvents })
-  const narratorOf = openNarrator(deps)
+  const vault = openVault({ ...deps, pauseMs })
+  const engine = openEngine({ ...deps, pauseMs, stepEvents, forgetNotes: vault.forget })
   const ended = new AbortController()
   let loop: Promise<void> = Promise.resolve()
   let hourlyMs = Number.NEGATIVE_INFINITY
   let night: string | null = null
+  /** The first writing of a process looks at every note: an earlier one may have been interrupted. */
+  let hasWritten = false
 
   const runDue = async (): Promise<RunReport | null> => {
     const nowMs = clock.now()
@@ -70,16 +72,34 @@ export const createAgentsService = (deps: AgentsDeps): AgentsService => {
       if (report.runId !== null) {
         const { runId, kind, events, reports, alertsOpened } = report
         log.info({ run: runId, kind, events, reports, alerts: alertsOpened }, 'the agents have read what is new')
-        await deps
-          .afterRun?.(report, narratorOf(kind))
-          .catch((error: unknown) => log.error({ err: error }, 'notes could not be written'))
       }
+      await writeNotes(report)
       return report
     } catch (error) {
       // A command is at it: that is as good.
       if (isAppError(error) && error.code === 'agents_busy') return null
       log.error({ err: error }, `the agents could not run: ${messageOf(error)}`)
       return null
+    }
+  }
+
+  /** Notes never undo a run: what they fail with is told, and done at the next one. */
+  const writeNotes = async ({ runId, kind, days, alertsOpened, judgedDays }: RunReport): Promise<void> => {
+    const isFirst = !hasWritten
+    const isNews = runId !== null && (kind === 'nightly' || days.length + alertsOpened + judgedDays > 0)
+    const { signal } = ended
+    try {
+      const report =
+        isFirst || isNews
+          ? await vault.write(kind === 'nightly' || isFirst ? { kind: 'nightly' } : { kind: 'hourly', days }, {
+              signal,
+            })
+          : await vault.deliver({ signal })
+      hasWritten = true
+      if (report.written + report.taken + report.delivered > 0) log.info({ ...report }, 'notes were written')
+    } catch (error) {
+      if (isAppError(error) && error.code === 'agents_busy') return
+      log.error({ err: error }, `notes could not be written: ${messageOf(error)}`)
     }
   }
 

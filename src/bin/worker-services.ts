@@ -29,7 +29,7 @@ export const createWorkerServices = ({ buffer, config, clock, log, hashKey, admi
     spoolRoot: path.join(config.DATA_DIR, 'spool'),
     backup,
   })
-  const agents = createAgentsService({ db, config, clock, log, adminToken: token })
+  const agents = createAgentsService({ db, config, clock, log, adminToken: token, destinations })
   const console = createConsole({ db, config, clock, hashKey, adminToken })
   const alerts = createAlerts({
     ...{ db, config, clock, log, adminToken: token },

@@ -17,6 +17,7 @@ import { createKeyedHash } from '../../src/keyed-hash.ts'
 import { silentLog } from '../../src/log.ts'
 import { requestErasure, selectErasureViews } from '../../src/privacy/requests.ts'
 import { secret } from '../../src/secret.ts'
+import { createDestinations } from '../../src/storage/destinations.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { engineOn, type SentEvent, storeBatch, storeTraffic } from './lab.ts'
 
@@ -463,7 +464,14 @@ t.test('the service runs nightly and hourly when due, and its API answers in pag
   let nowMs = Date.parse('2026-11-20T10:00:00Z')
   const clock = { now: () => nowMs, sleep: async () => {} }
   const config = loadConfig({ DATA_DIR: folder }, '/nowhere/.env')
-  const service = createAgentsService({ db, config, clock, log: silentLog, adminToken: 'secret' })
+  const service = createAgentsService({
+    db,
+    config,
+    clock,
+    log: silentLog,
+    adminToken: 'secret',
+    destinations: createDestinations(config),
+  })
   t.teardown(() => service.close())
   await storeTraffic(db, generateTraffic({ events: 3_000, sites: 1, seed: 6, days: 5, untilMs }).requests, untilMs)
   t.match(await service.runDue(), { kind: 'nightly', alertsOpened: 0 })

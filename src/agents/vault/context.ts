@@ -1,0 +1,20 @@
+import type { Fact } from '../fact.ts'
+import type { Markdown } from './markdown.ts'
+
+/** What a note is written with, besides its report. */
+export type NoteContext = {
+  readonly timeZone: string
+  /** A link to a note that is there, else the text alone: a link of ours always leads somewhere. */
+  readonly link: (noteId: string, text: string, place?: 'text' | 'table') => Markdown
+  readonly exists: (noteId: string) => boolean
+}
+
+/** Facts that a narrator may see: about many, and about no single person. */
+const sampleMin = 10
+export const tellable = (facts: readonly (Fact | null)[]): Fact[] => [
+  ...new Map(
+    facts
+      .filter((fact): fact is Fact => fact !== null && fact.isPersonal !== true && fact.n >= sampleMin)
+      .map((fact) => [fact.id, fact]),
+  ).values(),
+]

@@ -1,0 +1,41 @@
+import type { Fact, FactDimension } from '../fact.ts'
+import type { FactFormat, Narrative, NarrativePiece } from '../narrative.ts'
+
+/** Pieces of the plain text. Sentences are written here; values and names are always references. */
+export type Sentence = readonly NarrativePiece[] | null
+
+export const says = (...parts: readonly (string | NarrativePiece)[]): NarrativePiece[] =>
+  parts.map((part) => (typeof part === 'string' ? { kind: 'text', text: part } : part))
+
+export const value = (fact: Fact, format: FactFormat = 'value'): NarrativePiece => ({
+  kind: 'fact',
+  factId: fact.id,
+  format,
+})
+export const name = (fact: Fact, dimension: FactDimension): NarrativePiece => ({
+  kind: 'name',
+  factId: fact.id,
+  dimension,
+})
+
+export const plainNarrative = (...paragraphs: readonly (readonly Sentence[])[]): Narrative => ({
+  source: 'plain',
+  paragraphs: paragraphs
+    .map((sentences) =>
+      sentences
+        .filter((sentence): sentence is NarrativePiece[] => sentence !== null && sentence.length > 0)
+        .flatMap((sentence, index) => (index === 0 ? sentence : [...says(' '), ...sentence])),
+    )
+    .filter((pieces) => pieces.length > 0),
+})
+
+/** `, up from 12` where there is something to compare with. */
+export const against = (fact: Fact): (string | NarrativePiece)[] => {
+  if (!fact.compare || fact.value === null) return []
+  const how = { up: ', up from ', down: ', down from ', flat: ', much like ' }[fact.compare.direction]
+  return [how, value(fact, 'comparison'), ` (${fact.compare.basis})`]
+}
+
+/** The interval in brackets, where there is one. */
+export const within = (fact: Fact): (string | NarrativePiece)[] =>
+  fact.interval && fact.value !== null ? [' (', value(fact, 'interval'), ')'] : []

@@ -1,0 +1,36 @@
+import type { Clock } from '../../clock.ts'
+import type { Db } from '../../db.ts'
+import type { Log } from '../../log.ts'
+import type { Destination } from '../../storage/destination.ts'
+import type { Narrate } from '../narrative.ts'
+import type { RunKind } from '../run-rows.ts'
+import type { VaultFolder } from './folder.ts'
+
+export type VaultDeps = {
+  db: Db
+  clock: Clock
+  log: Log
+  folder: VaultFolder
+  /** The client's. */
+  destination: Destination
+  nodeId: string
+  timeZone: string
+  customersMax: number
+  /** Notes of days that are older, counted from the newest day, are let go; undefined: none. */
+  keepDays: number | undefined
+  /** Who writes texts; null: the plain ones stand, and nobody is asked. */
+  narrator: ((kind: RunKind) => Narrate) | null
+  /** Between two files, so that collecting never waits for notes. */
+  pauseMs: number
+}
+
+/**
+ * What to write: what looks at days, of these days, and the alerts; or everything. `sites` and `days` of a command narrow
+ * both down.
+ */
+export type VaultScope =
+  | { kind: 'hourly'; days: readonly { siteId: string; day: string }[] }
+  | { kind: 'nightly'; day?: string | undefined; site?: string | undefined }
+
+export type VaultProgress = { phase: 'notes' | 'delivery'; done: number; total: number }
+export type VaultOptions = { signal?: AbortSignal | undefined; onProgress?: (progress: VaultProgress) => void }

@@ -1,0 +1,188 @@
+import type { Db } from '../../db.ts'
+import { addDays } from '../days.ts'
+import type { Narrative, NarrativeRequest } from '../narrative.ts'
+import { readDays, readInsights, readVaultInput, selectAlerts, withAlerts } from '../read-vault-input.ts'
+import type { SiteDay, VaultInput } from '../report.ts'
+import type { NoteContext } from './context.ts'
+import { dashboards } from './dashboards.ts'
+import { linkText } from './escape.ts'
+import { indexNote } from './index-note.ts'
+import { md, wikilink } from './markdown.ts'
+import type { NoteDraft } from './note.ts'
+import { indexPlace } from './note-paths.ts'
+import { draftAlerts, draftDays, draftWeeks, placesOf, requestsOf, textOf } from './plan.ts'
+import type { VaultDeps, VaultOptions, VaultScope } from './scope.ts'
+import type { Work } from './work.ts'
+import { expireNote, removeNote, writeDashboards, writeNote } from './write-notes.ts'
+
+/** Days that are read at once: a report has up to some hundred kilobytes. */
+const daysAtOnce = 7
+/** Files between two pauses. */
+const pauseEvery = 10
+
+/** Brings every note that the scope means up to date, the newest days first. */
+export const writeAll = async (
+  deps: VaultDeps,
+  work: Work,
+  scope: VaultScope,
+  options: VaultOptions,
+): Promise<void> => {
+  const [first, last] = await reach(deps.db)
+  if (first === null || last === null) return
+  const oldest = deps.keepDays === undefined ? first : later(first, addDays(last, 1 - deps.keepDays))
+  const input = await readFrame(deps, oldest, last)
+  const context = contextOf(deps, work, input)
+  const [from, to] = rangeOf(scope, oldest, last)
+  const isEverything = scope.kind === 'nightly' && scope.day === undefined
+  const isMeant = isMeantBy(scope)
+  const days = input.daysWithReport.filter((one) => one.day >= from && one.day <= to && isMeant(one))
+
+  const eachDays = async (act: (drafts: NoteDraft[]) => Promise<void>): Promise<void> => {
+    for (let end = to; end >= from && !work.signal.aborted; end = addDays(end, -daysAtOnce)) {
+      const part = { from: later(from, addDays(end, 1 - daysAtOnce)), to: end }
+      if (!days.some(({ day }) => day >= part.from && day <= part.to)) continue
+      const reports = await readDays(deps.db, part, input)
+      const insights = await readInsights(deps.db, part)
+      await act(draftDays(reports.filter(isMeant), insights.filter(isMeant), context))
+    }
+  }
+  const others = [
+    ...draftAlerts(
+      { alerts: input.alerts.filter((one) => one.state === 'open' || (isOfSite(scope, one) && one.window.to >= from)) },
+      context,
+    ),
+    ...(isEverything ? draftWeeks(weeksOf(input, scope), context) : []),
+  ]
+  const texts = await narrate(deps, scope, others, eachDays)
+
+  const visited = new Set<string>()
+  const total = others.length + days.length
+  let done = 0
+  const write = async (drafts: readonly NoteDraft[]): Promise<void> => {
+    for (const draft of drafts) {
+      if (work.signal.aborted) return
+      const note = draft.finish(textOf(draft, texts))
+      await writeNote(work, note)
+      for (const id of [note.id, ...note.files.map(({ path }) => path)]) visited.add(id)
+      options.onProgress?.({ phase: 'notes', done: Math.min(++done, total), total })
+      if (done % pauseEvery === 0) await deps.clock.sleep(deps.pauseMs, work.signal)
+    }
+  }
+  await writeDashboards(work)
+  await write(others)
+  await eachDays(write)
+  if (work.signal.aborted) return
+  await writeNote(work, indexNote(input, context))
+  visited.add(indexPlace.id)
+  if (isEverything && scope.site === undefined) await letGo(deps, work, input, visited, oldest)
+}
+
+/** After an erasure: segments no longer name who was forgotten. */
+export const writeSegments = async (deps: VaultDeps, work: Work): Promise<void> => {
+  const [first, last] = await reach(deps.db)
+  if (first === null || last === null) return
+  const { segments, ...input } = await readFrame(deps, last, last)
+  const drafts = draftWeeks(
+    { segments, funnels: [], customers: [], heatmaps: [] },
+    contextOf(deps, work, { ...input, segments }),
+  )
+  const texts = await narrate(deps, { kind: 'hourly', days: [] }, drafts, async () => {})
+  for (const draft of drafts) await writeNote(work, draft.finish(textOf(draft, texts)))
+}
+
+/** All but the reports of days, which are many: those are read a few at a time. */
+const readFrame = async ({ db, timeZone, customersMax }: VaultDeps, from: string, to: string): Promise<VaultInput> => {
+  const frame = await readVaultInput(db, { timeZone, customersMax, from: to, to })
+  const alerts = await selectAlerts(db, { from, to })
+  return {
+    ...{ ...frame, days: [], alerts, insights: await readInsights(db, { from, to }) },
+    funnels: frame.funnels.map((one) => withAlerts(one, alerts)),
+    daysWithReport: frame.daysWithReport.filter(({ day }) => day >= from),
+  }
+}
+
+/** Texts of all notes at once, for they share one budget. Without a narrator the plain ones stand, and nothing is gathered. */
+const narrate = async (
+  { narrator }: VaultDeps,
+  scope: VaultScope,
+  others: readonly NoteDraft[],
+  eachDays: (act: (drafts: NoteDraft[]) => Promise<void>) => Promise<void>,
+): Promise<ReadonlyMap<string, Narrative>> => {
+  if (!narrator) return new Map()
+  const requests: NarrativeRequest[] = requestsOf(others)
+  await eachDays(async (drafts) => void requests.push(...requestsOf(drafts)))
+  return narrator(scope.kind)(requests)
+}
+
+const weeksOf = ({ funnels, heatmaps, segments, customers }: VaultInput, scope: VaultScope) => ({
+  funnels: funnels.filter((one) => isOfSite(scope, one)),
+  heatmaps: heatmaps.filter((one) => isOfSite(scope, one)),
+  customers: customers.filter(({ rawSites }) => rawSites.some((rawSite) => isOfSite(scope, { rawSite }))),
+  segments,
+})
+
+/** What is written from reports that hold only what is; notes of days are kept for ever, or as long as is set. */
+const kindsOfNow = ['funnel_analysis', 'customer_profile', 'segment', 'heatmap']
+const kindsOfDays = ['daily_report', 'insight', 'dropoff_alert']
+
+const letGo = async (
+  { keepDays }: VaultDeps,
+  work: Work,
+  input: VaultInput,
+  visited: ReadonlySet<string>,
+  oldest: string,
+): Promise<void> => {
+  const reported = new Set(input.daysWithReport.map(keyOf))
+  for (const row of [...work.rows.values()]) {
+    if (row.state !== 'active' || visited.has(row.note_id) || work.signal.aborted) continue
+    const isTooOld = keepDays !== undefined && kindsOfDays.includes(row.kind) && row.day !== null && row.day < oldest
+    // The day was reported anew, and has nothing of the kind any more.
+    const isDisproved =
+      row.kind === 'insight' && reported.has(keyOf({ rawSite: row.site_id ?? '', day: row.day ?? '' }))
+    if (row.kind === 'picture') await removeNote(work, row)
+    else if (kindsOfNow.includes(row.kind) || isTooOld || isDisproved) await expireNote(work, row)
+  }
+}
+
+const contextOf = (deps: VaultDeps, work: Work, input: VaultInput): NoteContext => {
+  const paths = new Map([...placesOf(input), indexPlace].map(({ id, path }) => [id, path]))
+  for (const { path } of dashboards) paths.set(path, path)
+  // A person may have moved a note, or removed it.
+  for (const row of work.rows.values()) {
+    if (row.state === 'active') paths.set(row.note_id, row.path)
+    else paths.delete(row.note_id)
+  }
+  return {
+    timeZone: deps.timeZone,
+    exists: (id) => paths.has(id),
+    link: (id, text, place) => {
+      const path = paths.get(id)
+      return path === undefined ? md(linkText(text)) : wikilink(path, text, place)
+    },
+  }
+}
+
+const reach = async (db: Db): Promise<[string | null, string | null]> => {
+  const [row] = await db.query<{ first: string | null; last: string | null }>(
+    `select min(day)::text as first, max(day)::text as last from reports where kind = 'day'`,
+  )
+  return [row?.first ?? null, row?.last ?? null]
+}
+
+const isOfSite = (scope: VaultScope, { rawSite }: { rawSite: string }): boolean =>
+  scope.kind === 'hourly' || scope.site === undefined || scope.site === rawSite
+
+const isMeantBy = (scope: VaultScope): ((of: SiteDay) => boolean) => {
+  if (scope.kind === 'nightly') return (of) => isOfSite(scope, of)
+  const chosen = new Set(scope.days.map(({ siteId, day }) => keyOf({ rawSite: siteId, day })))
+  return (of) => chosen.has(keyOf(of))
+}
+
+const rangeOf = (scope: VaultScope, oldest: string, last: string): [string, string] => {
+  if (scope.kind === 'nightly') return scope.day === undefined ? [oldest, last] : [scope.day, scope.day]
+  const days = scope.days.map(({ day }) => day).sort()
+  return [later(oldest, days[0] ?? last), days.at(-1) ?? last]
+}
+
+const keyOf = ({ rawSite, day }: SiteDay): string => JSON.stringify([rawSite, day])
+const later = (a: string, b: string): string => (a > b ? a : b)
