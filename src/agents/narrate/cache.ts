@@ -4,7 +4,7 @@ import type { Queryable } from '../../db.ts'
 import { factDimensions } from '../fact.ts'
 import { factFormats, type Narrative, type NarrativeRequest } from '../narrative.ts'
 import type { Model } from './ask.ts'
-import { promptVersion, systemPrompt } from './prompt.ts'
+import { firstMessage, promptVersion, systemPrompt } from './prompt.ts'
 import type { View } from './view.ts'
 
 /** A text that was accepted, or null for facts about which none could be had: neither is paid for twice. */
@@ -20,7 +20,7 @@ const narrative = z.strictObject({ paragraphs: z.array(z.array(piece)), source: 
 /** Of all that a text depends on: model, effort, prompt, gate, and the facts with their own ids. */
 export const keyOf = ({ name, effort }: Model, subject: NarrativeRequest['subject'], view: View): string =>
   createHash('sha256')
-    .update(JSON.stringify([promptVersion, systemPrompt, name, effort, subject]))
+    .update(JSON.stringify([promptVersion, systemPrompt, name, effort, firstMessage(subject, view)]))
     .update(JSON.stringify(view.facts.map(({ fact, line }) => [fact.id, line])))
     .digest('hex')
 

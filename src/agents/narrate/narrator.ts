@@ -33,12 +33,14 @@ export type NarratorDeps = {
 const atOnce = 3
 /** After so many notes in a row that the API had no answer for, the run asks no more. */
 const failuresMax = 3
+const viewsAtOnce = 10
 /** Of a text with fewer facts than this, the plain one says everything. */
 export const factsMin = 2
 const order: readonly NarrativeSubject[] = ['alert', 'insight', 'day', 'funnel', 'segment', 'heatmap']
 const dayMs = 24 * 3600 * 1000
 
-type Waiting = { readonly request: NarrativeRequest; readonly view: View; readonly key: string }
+/** What the model would see of a note is made again when its turn comes: a vault of many months is asked about at once. */
+type Waiting = { readonly request: NarrativeRequest; readonly key: string; readonly latest: string }
 type Counts = { kept: number; written: number; rejected: number; unanswered: number; failed: number; plain: number }
 
 /**
@@ -83,9 +85,12 @@ const narrateAll = async (
   let done = 0
   const finish = (): void => report?.(++done, requests.length)
   const worthwhile: Waiting[] = []
-  for (const request of requests) {
+  for (const [index, request] of requests.entries()) {
+    // Others of this process are not kept waiting.
+    if (index % viewsAtOnce === 0) await clock.sleep(0)
     const view = viewOf(request.facts)
-    if (view.facts.length >= factsMin) worthwhile.push({ request, view, key: keyOf(model, request.subject, view) })
+    if (view.facts.length >= factsMin)
+      worthwhile.push({ request, key: keyOf(model, request.subject, view), latest: latestOf(view) })
     else {
       counts.plain++
       finish()
@@ -130,10 +135,10 @@ const narrateAll = async (
 /** What a person should see first is paid for first: alerts, then what is latest. */
 const byWorth = (a: Waiting, b: Waiting): number =>
   Number(b.request.subject === 'alert') - Number(a.request.subject === 'alert') ||
-  latest(b).localeCompare(latest(a)) ||
+  (a.latest < b.latest ? 1 : a.latest > b.latest ? -1 : 0) ||
   order.indexOf(a.request.subject) - order.indexOf(b.request.subject)
 
-const latest = ({ view }: Waiting): string =>
+const latestOf = (view: View): string =>
   view.facts
     .map(({ fact }) => fact.window.to)
     .sort()
@@ -153,8 +158,10 @@ const createAsking = (deps: NarratorDeps, budget: Budget) => {
   if (!isPriced(model.name))
     log.warn({}, `the prices of ${pricesAsOf} do not name AGENTS_MODEL: it is counted as the dearest model`)
 
-  return async ({ request, view, key }: Waiting): Promise<Answer | undefined> => {
+  return async (one: Waiting): Promise<Answer | undefined> => {
     if (ended) return undefined
+    const { request, key } = one
+    const view = viewOf(request.facts)
     try {
       client ??= deps.openClient([metering(budget, outputTokens)])
       const opened = client
@@ -163,7 +170,7 @@ const createAsking = (deps: NarratorDeps, budget: Budget) => {
       )
       unavailable = 0
       log.debug({ key, facts: view.facts.length, outcome: answer.kind }, 'a text was asked for')
-      await keep(deps, { request, view, key }, answer)
+      await keep(deps, one, answer)
       return answer
     } catch (error) {
       const failure =

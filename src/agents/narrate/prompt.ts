@@ -35,7 +35,7 @@ const subjects: Readonly<Record<NarrativeRequest['subject'], string>> = {
 
 /** What a conversation about a note begins with. The figures themselves are read by tools. */
 export const firstMessage = (subject: NarrativeRequest['subject'], view: View): string =>
-  `${subjects[subject]}\nFacts by metric: ${JSON.stringify(contentsOf(view))}`
+  `${subjects[subject]}\nEvery fact is about: ${JSON.stringify({ ...view.shared.about, days: view.shared.days })}\nFacts by metric: ${JSON.stringify(contentsOf(view))}`
 
 /** What a draft that was refused is answered with. */
 export const retryMessage = (problems: readonly string[]): string =>

@@ -15,7 +15,13 @@ export type VisibleFact = {
   readonly about: Readonly<Partial<Record<FactDimension, string>>>
   readonly line: string
 }
-export type View = { readonly facts: readonly VisibleFact[]; readonly byId: ReadonlyMap<string, VisibleFact> }
+type About = VisibleFact['about']
+export type View = {
+  readonly facts: readonly VisibleFact[]
+  readonly byId: ReadonlyMap<string, VisibleFact>
+  /** What all of them are about, and their days where all have the same: said once, and left out of the lines. */
+  readonly shared: { readonly about: About; readonly days?: readonly [string, string] }
+}
 
 /**
  * What a model may see of a note's facts. Strings that came from events become labels (`page_3`), numbered in the order
@@ -27,17 +33,33 @@ export const viewOf = (facts: readonly Fact[]): View => {
   const visible = facts
     .filter(isVisible)
     .slice(0, factsMax)
-    .map((fact, index) => {
-      const id = `f${index + 1}`
-      const about = Object.fromEntries(
+    .map((fact) => ({
+      fact,
+      about: Object.fromEntries(
         (Object.entries(fact.dims) as [FactDimension, string][]).map(([dimension, value]) => [
           dimension,
           labels(dimension, value),
         ]),
-      )
-      return { id, fact, about, line: lineOf(id, fact, about) }
-    })
-  return { facts: visible, byId: new Map(visible.map((one) => [one.id, one])) }
+      ) as About,
+    }))
+  const shared = sharedBy(visible)
+  const lines = visible.map(({ fact, about }, index): VisibleFact => {
+    const id = `f${index + 1}`
+    return { id, fact, about, line: lineOf(id, fact, about, shared) }
+  })
+  return { facts: lines, byId: new Map(lines.map((one) => [one.id, one])), shared }
+}
+
+const sharedBy = (facts: readonly Pick<VisibleFact, 'fact' | 'about'>[]): View['shared'] => {
+  const [first] = facts
+  if (!first) return { about: {} }
+  const about = Object.fromEntries(
+    (Object.entries(first.about) as [FactDimension, string][]).filter(([dimension, name]) =>
+      facts.every((one) => one.about[dimension] === name),
+    ),
+  )
+  const days = daysOf(first.fact)
+  return { about, ...(facts.every(({ fact }) => daysOf(fact).join() === days.join()) && { days }) }
 }
 
 const isVisible = (fact: Fact): boolean =>
@@ -69,9 +91,12 @@ const createLabels = () => {
   }
 }
 
-const lineOf = (id: string, { metric, value, unit, n, window, interval, compare }: Fact, about: object): string =>
-  JSON.stringify({
-    ...{ id, metric, value: rounded(value ?? 0), unit, n, about },
+const lineOf = (id: string, fact: Fact, about: About, shared: View['shared']): string => {
+  const { metric, value, unit, n, interval, compare } = fact
+  const own = Object.fromEntries(Object.entries(about).filter(([dimension]) => !(dimension in shared.about)))
+  return JSON.stringify({
+    ...{ id, metric, value: rounded(value ?? 0), unit, n },
+    ...(Object.keys(own).length > 0 && { about: own }),
     ...(interval && { interval: [rounded(interval.low), rounded(interval.high)] }),
     ...(compare && {
       compared_with: {
@@ -79,12 +104,17 @@ const lineOf = (id: string, { metric, value, unit, n, window, interval, compare 
         ...(plainWord.test(compare.basis) && { basis: compare.basis }),
       },
     }),
-    days: [dayOf(window.from), dayOf(window.to)],
+    ...(shared.days === undefined && { days: daysOf(fact) }),
   })
+}
 
 /** Enough to weigh a figure; the note prints it from the fact. */
 const rounded = (value: number): number => Number(value.toPrecision(5))
-const dayOf = (instant: string): string => new Date(instant).toISOString().slice(0, 10)
+/** The first day and the last one, in UTC. */
+const daysOf = ({ window }: Fact): [string, string] => [
+  new Date(window.from).toISOString().slice(0, 10),
+  new Date(Date.parse(window.to) - 1).toISOString().slice(0, 10),
+]
 
 /** What a note has facts of, and how many: the table of contents that a prompt begins with. */
 export const contentsOf = ({ facts }: View): Record<string, number> => {

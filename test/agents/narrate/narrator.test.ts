@@ -82,10 +82,14 @@ t.test('a good draft is printed over its facts, and read by tools first', async 
         .split('\n')
         .map((line) => JSON.parse(line))
       t.match(lines, [
-        { id: 'f1', metric: 'sessions', unit: 'count', about: { site: 'site_1' }, compared_with: { direction: 'up' } },
+        { id: 'f1', metric: 'sessions', unit: 'count', compared_with: { direction: 'up' } },
         { id: 'f2', metric: 'orders' },
-        { id: 'f3', metric: 'conversion_rate', about: { site: 'site_1', device: 'mobile' } },
+        { id: 'f3', metric: 'conversion_rate', about: { device: 'mobile' } },
       ])
+      t.match(
+        request.body.messages[0]?.content,
+        'Every fact is about: {"site":"site_1","days":["2026-11-19","2026-11-19"]}',
+      )
       return goodReply
     }),
   )
