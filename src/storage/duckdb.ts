@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
+import { setPriority } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { childEnvironment } from '../config.ts'
@@ -24,6 +25,7 @@ export type DuckDb = {
   close(): void
 }
 
+const encoderNiceness = 10
 const jobMsMax = 30 * 60_000
 /** What of the process's complaints goes into an error, in characters. */
 const lastWordsMax = 2_000
@@ -41,6 +43,8 @@ export const createDuckDb = (): DuckDb => {
       // glibc's per-thread arenas would double what DuckDB keeps.
       env: childEnvironment({ MALLOC_ARENA_MAX: '2' }),
     })
+    // Files can wait; whoever collects events on the same cores answers somebody's page.
+    if (started.pid !== undefined) setPriority(started.pid, encoderNiceness)
     started.once('exit', () => {
       if (child === started) child = undefined
     })
