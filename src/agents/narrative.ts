@@ -36,8 +36,12 @@ export type NarrativeRequest = {
   readonly plain: Narrative
 }
 
-/** Answers every request, always: with a text that was checked against the facts, else with the plain one. Never throws. */
+/**
+ * Answers every request, always: with a text that was checked against the facts, else with the plain one. Never throws.
+ * When the signal aborts, what is not written yet stays plain.
+ */
 export type Narrate = (
   requests: readonly NarrativeRequest[],
   report?: (done: number, of: number) => void,
+  signal?: AbortSignal,
 ) => Promise<ReadonlyMap<string, Narrative>>

@@ -17,12 +17,15 @@ import type { VaultProgress } from './vault/scope.ts'
 
 export type NotesIo = { config: () => Config; stdout: NodeJS.WritableStream; stderr: NodeJS.WriteStream }
 
-const help = `Usage: evothesis notes <run|status> [options]
+const help = `Usage: evothesis notes <run|prompt|status> [options]
 
   run      Reads what is new, computes the figures of every day that changed, judges whole days, and writes the notes:
            into VAULT_DIR, and from there to the client's destination.
            --date YYYY-MM-DD   write and show this day only; default: all notes, and the days that changed, else the last week
            --site HOST         write and show this site only
+  prompt   Prints what Claude would be sent about the notes of a day, byte for byte, whether AGENTS is on or off. Sends nothing.
+           --date YYYY-MM-DD   of this day; default: the last one
+           --site HOST         of this site only
   status   What was read, what waits, where the notes are, open alerts and the last runs.
 
   --json   Prints the answer as JSON.
@@ -30,7 +33,8 @@ const help = `Usage: evothesis notes <run|status> [options]
 A server does the same by itself, hourly and after midnight; both may run on one database.
 Exit code: 0 done, 1 failed or not delivered, 2 wrong usage.
 `
-type Args = { action: 'run' | 'status'; date: string | undefined; site: string | undefined; json: boolean }
+const actions = ['run', 'prompt', 'status'] as const
+type Args = { action: (typeof actions)[number]; date: string | undefined; site: string | undefined; json: boolean }
 
 /** `evothesis notes …`. Resolves to the exit code. */
 export const notesCommand = async (args: string[], io: NotesIo): Promise<number> => {
@@ -44,6 +48,13 @@ export const notesCommand = async (args: string[], io: NotesIo): Promise<number>
   const { db, close } = await openDatabase(config, { log, applicationName: 'evothesis notes' })
   const destinations = createDestinations(config)
   try {
+    if (read.action === 'prompt') {
+      // With AGENTS=off nothing else loads the SDK.
+      const { readPrompts, renderPrompts } = await import('./read-prompts.ts')
+      const prompts = await readPrompts({ db, config, date: read.date, site: read.site })
+      io.stdout.write(read.json ? `${JSON.stringify(prompts, null, 2)}\n` : renderPrompts(prompts))
+      return 0
+    }
     const vault = openVault({ db, config, clock, log, destinations, pauseMs: 0 })
     if (read.action === 'status') {
       const status = { ...(await selectStatus(db)), vault: await vault.status() }
@@ -90,8 +101,9 @@ const readArgs = (args: string[]): Args | 'help' => {
   }
   const { values, positionals } = parsed
   if (values.help) return 'help'
-  const [action, ...rest] = positionals
-  if ((action !== 'run' && action !== 'status') || rest.length > 0) throw new AppError('usage_invalid', help)
+  const [asked, ...rest] = positionals
+  const action = actions.find((one) => one === asked)
+  if (action === undefined || rest.length > 0) throw new AppError('usage_invalid', help)
   const { date, site, json = false } = values
   if (action === 'status' && (date !== undefined || site !== undefined))
     throw wrong('status takes no --date or --site.')
@@ -120,6 +132,7 @@ const phases = {
   days: { label: 'Days', unit: 'days' },
   alerts: { label: 'Alerts', unit: 'steps' },
   weeks: { label: 'Weeks', unit: 'sites' },
+  texts: { label: 'Texts', unit: 'notes' },
   notes: { label: 'Notes', unit: 'notes' },
   delivery: { label: 'Delivery', unit: 'files' },
 } as const

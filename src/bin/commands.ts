@@ -36,7 +36,7 @@ export const commands: Record<string, Command> = {
     run: async (args) => (await import('./webhooks.ts')).runWebhooks(args),
   },
   notes: {
-    line: 'run | status: compute the figures of what is new, and see what was found.',
+    line: 'run | prompt | status: write notes about what is new, and see what was found.',
     run: async (args) => (await import('./notes.ts')).runNotes(args),
   },
   forget: {

@@ -41,6 +41,12 @@ const dayMs = 24 * 3600 * 1000
 
 /** What the model would see of a note is made again when its turn comes: a vault of many months is asked about at once. */
 type Waiting = { readonly request: NarrativeRequest; readonly key: string; readonly latest: string }
+type Run = {
+  counts: Counts
+  span: Span
+  report: Parameters<Narrate>[1]
+  signal: AbortSignal | undefined
+}
 type Counts = { kept: number; written: number; rejected: number; unanswered: number; failed: number; plain: number }
 
 /**
@@ -50,14 +56,14 @@ type Counts = { kept: number; written: number; rejected: number; unanswered: num
  */
 export const createNarrator =
   (deps: NarratorDeps): Narrate =>
-  async (requests, report) => {
+  async (requests, report, signal) => {
     const answers = new Map<string, Narrative>(requests.map(({ noteId, plain }) => [noteId, plain]))
     const counts: Counts = { kept: 0, written: 0, rejected: 0, unanswered: 0, failed: 0, plain: 0 }
     const tracer = trace.getTracer('evothesis')
     const span = tracer.startSpan('evothesis.narrate', { attributes: { 'evothesis.notes': requests.length } })
     try {
       await context.with(trace.setSpan(context.active(), span), () =>
-        narrateAll(deps, requests, answers, counts, span, report),
+        narrateAll(deps, requests, answers, { counts, span, report, signal }),
       )
       span.setStatus({ code: SpanStatusCode.OK })
     } catch (error) {
@@ -77,9 +83,7 @@ const narrateAll = async (
   deps: NarratorDeps,
   requests: readonly NarrativeRequest[],
   answers: Map<string, Narrative>,
-  counts: Counts,
-  span: Span,
-  report: Parameters<Narrate>[1],
+  { counts, span, report, signal }: Run,
 ): Promise<void> => {
   const { db, clock, log, model, limits } = deps
   let done = 0
@@ -112,7 +116,7 @@ const narrateAll = async (
   if (waiting.length === 0) return
   waiting.sort(byWorth)
   const budget = createBudget(limits, { clock, model: model.name })
-  const ask = createAsking(deps, budget)
+  const ask = createAsking(deps, budget, signal)
   const next = waiting.values()
   const work = async (): Promise<void> => {
     for (const one of next) {
@@ -145,7 +149,7 @@ const latestOf = (view: View): string =>
     .at(-1) ?? ''
 
 /** Asks about one note after another until the run has to end: what comes after is left plain at once. */
-const createAsking = (deps: NarratorDeps, budget: Budget) => {
+const createAsking = (deps: NarratorDeps, budget: Budget, stop: AbortSignal | undefined) => {
   const { clock, log, model } = deps
   let ended: Failure | undefined
   let unavailable = 0
@@ -159,13 +163,13 @@ const createAsking = (deps: NarratorDeps, budget: Budget) => {
     log.warn({}, `the prices of ${pricesAsOf} do not name AGENTS_MODEL: it is counted as the dearest model`)
 
   return async (one: Waiting): Promise<Answer | undefined> => {
-    if (ended) return undefined
+    if (ended || stop?.aborted) return undefined
     const { request, key } = one
     const view = viewOf(request.facts)
     try {
       client ??= deps.openClient([metering(budget, outputTokens)])
       const opened = client
-      const answer = await within(clock, Math.min(deps.noteMs, budget.leftMs()), (signal) =>
+      const answer = await within(clock, Math.min(deps.noteMs, budget.leftMs()), stop, (signal) =>
         askForNarrative({ client: opened, model, view, signal, subject: request.subject }),
       )
       unavailable = 0
@@ -173,6 +177,7 @@ const createAsking = (deps: NarratorDeps, budget: Budget) => {
       await keep(deps, one, answer)
       return answer
     } catch (error) {
+      if (stop?.aborted) return undefined
       const failure =
         budget.leftMs() === 0 ? { kind: 'spent' as const, line: 'the time of this run is up' } : failureOf(error)
       unavailable = failure.kind === 'unavailable' ? unavailable + 1 : 0
@@ -197,13 +202,18 @@ const keep = async (
   }).catch((error: unknown) => log.warn({ reason: messageOf(error).slice(0, 200) }, 'a text could not be kept'))
 }
 
-const within = async <T>(clock: Clock, ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+const within = async <T>(
+  clock: Clock,
+  ms: number,
+  stop: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> => {
   const [over, late] = [new AbortController(), new AbortController()]
   void clock.sleep(ms, over.signal).then(() => {
     if (!over.signal.aborted) late.abort()
   })
   try {
-    return await work(late.signal)
+    return await work(stop ? AbortSignal.any([late.signal, stop]) : late.signal)
   } finally {
     over.abort()
   }

@@ -47,11 +47,11 @@ export const openNarrator = (deps: {
       ...(kind === 'hourly' && { subjects: hourlySubjects }),
     })
   }
-  return (kind) => async (requests, report) => {
+  return (kind) => async (requests, report, signal) => {
     const narrate = await narratorOf(kind).catch((error: unknown) => {
       log.error({ reason: messageOf(error) }, 'the SDK of the Claude API could not be loaded')
       return narratePlainly
     })
-    return narrate(requests, report)
+    return narrate(requests, report, signal)
   }
 }

@@ -32,5 +32,5 @@ export type VaultScope =
   | { kind: 'hourly'; days: readonly { siteId: string; day: string }[] }
   | { kind: 'nightly'; day?: string | undefined; site?: string | undefined }
 
-export type VaultProgress = { phase: 'notes' | 'delivery'; done: number; total: number }
+export type VaultProgress = { phase: 'texts' | 'notes' | 'delivery'; done: number; total: number }
 export type VaultOptions = { signal?: AbortSignal | undefined; onProgress?: (progress: VaultProgress) => void }

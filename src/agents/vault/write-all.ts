@@ -53,7 +53,7 @@ export const writeAll = async (
     ),
     ...(isEverything ? draftWeeks(weeksOf(input, scope), context) : []),
   ]
-  const texts = await narrate(deps, scope, others, eachDays)
+  const texts = await narrate(deps, work, scope, others, eachDays, options)
 
   const visited = new Set<string>()
   const total = others.length + days.length
@@ -86,7 +86,7 @@ export const writeSegments = async (deps: VaultDeps, work: Work): Promise<void> 
     { segments, funnels: [], customers: [], heatmaps: [] },
     contextOf(deps, work, { ...input, segments }),
   )
-  const texts = await narrate(deps, { kind: 'hourly', days: [] }, drafts, async () => {})
+  const texts = await narrate(deps, work, { kind: 'hourly', days: [] }, drafts, async () => {}, {})
   for (const draft of drafts) await writeNote(work, draft.finish(textOf(draft, texts)))
 }
 
@@ -104,14 +104,16 @@ const readFrame = async ({ db, timeZone, customersMax }: VaultDeps, from: string
 /** Texts of all notes at once, for they share one budget. Without a narrator the plain ones stand, and nothing is gathered. */
 const narrate = async (
   { narrator }: VaultDeps,
+  { signal }: Work,
   scope: VaultScope,
   others: readonly NoteDraft[],
   eachDays: (act: (drafts: NoteDraft[]) => Promise<void>) => Promise<void>,
+  { onProgress }: VaultOptions,
 ): Promise<ReadonlyMap<string, Narrative>> => {
   if (!narrator) return new Map()
   const requests: NarrativeRequest[] = requestsOf(others)
   await eachDays(async (drafts) => void requests.push(...requestsOf(drafts)))
-  return narrator(scope.kind)(requests)
+  return narrator(scope.kind)(requests, (done, total) => onProgress?.({ phase: 'texts', done, total }), signal)
 }
 
 const weeksOf = ({ funnels, heatmaps, segments, customers }: VaultInput, scope: VaultScope) => ({

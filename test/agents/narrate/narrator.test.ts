@@ -444,3 +444,16 @@ t.test('a database that is away costs the texts, not the notes', async (t) => {
   const [answer] = [...(await unwritable.narrate(requestsOf(1))).values()]
   t.equal(answer?.source, 'model', 'what was paid for is in the note')
 })
+
+t.test('a program that stops does not wait for a model', async (t) => {
+  const stop = new AbortController()
+  fake.play(() => {
+    stop.abort()
+    return 'hang'
+  })
+  const stage = createStage(db, fake)
+  const answers = await stage.narrate(requestsOf(9), undefined, stop.signal)
+  t.ok([...answers.values()].every(({ source }) => source === 'plain'))
+  t.ok(fake.received.length <= 3)
+  t.strictSame(stage.lines('warn'), [], 'nothing is wrong')
+})
