@@ -18,6 +18,7 @@ declare module 'markdown-it' {
   }
   export default class MarkdownIt {
     constructor(options: { html: boolean; linkify: boolean })
+    linkify: { set(options: { fuzzyLink: boolean }): unknown }
     parse(text: string, env: object): Token[]
   }
 }

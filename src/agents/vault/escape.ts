@@ -35,7 +35,7 @@ export const prose = (raw: string, charsMax?: number): string => {
   return text
     .replace(/[\\`*{}[\]<>#!|~^$&@]/g, '\\$&')
     .replace(/(?<![\p{L}\p{N}_])_+|_+(?![\p{L}\p{N}_])/gu, (marks) => marks.replaceAll('_', '\\_'))
-    .replace(/%%+|^%|%$|::+|:(?=\/)|^:|:$|==+|^=|=$/g, (marks) => marks.replace(/./g, '\\$&'))
+    .replace(/%%+|(?<=<)%|^%|%$|::+|:(?=\/)|^:|:$|==+|^=|=$/g, (marks) => marks.replace(/./g, '\\$&'))
     .replace(/(www)\./gi, '$1\\.')
 }
 
@@ -53,6 +53,13 @@ export const mermaidLabel = (raw: string, charsMax = labelCharsMax): string => {
   const text = clean(raw, charsMax)
   if (text === '') return '(empty)'
   return [...text].map((char) => (/[\p{L}\p{N} ./,()?'+_-]/u.test(char) ? char : `#${char.codePointAt(0)};`)).join('')
+}
+
+/** A box of a Sankey diagram: its grammar takes ASCII alone, and no codes. */
+export const sankeyLabel = (raw: string, charsMax = labelCharsMax): string => {
+  const text = clean(raw.normalize('NFKD').replace(/\p{M}/gu, ''), 1_000).replace(/[^A-Za-z0-9 .,/()?'+_=-]+/g, '~')
+  const label = text.length > charsMax ? `${text.slice(0, charsMax - 2)}..` : text
+  return /[A-Za-z0-9/]/.test(label) ? label : 'other text'
 }
 
 /** Where Mermaid knows no quotes (a timeline): letters, digits and a few marks. */

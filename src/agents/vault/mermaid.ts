@@ -1,6 +1,6 @@
 import type { Fact } from '../fact.ts'
 import type { BreakdownRow, CustomerProfile, FunnelSummary, PathGraph } from '../report.ts'
-import { mermaidLabel, mermaidWords } from './escape.ts'
+import { mermaidLabel, mermaidWords, sankeyLabel } from './escape.ts'
 import { type Markdown, mermaid } from './markdown.ts'
 import { printFact } from './print-fact.ts'
 
@@ -39,8 +39,8 @@ export const sankeyChart = (graph: PathGraph): Markdown | null => {
   for (const { id, step, kind, rawLabel } of graph.nodes) {
     const name = kind === 'exit' ? 'left' : kind === 'other' ? 'other' : rawLabel
     const plain = `${step + 1} ${name}`
-    let label = mermaidLabel(plain)
-    for (let again = 2; taken.has(label); again++) label = mermaidLabel(`${plain.slice(0, 24)} (${again})`)
+    let label = sankeyLabel(plain)
+    for (let again = 2; taken.has(label); again++) label = sankeyLabel(`${plain.slice(0, 24)} (${again})`)
     taken.add(label)
     labels.set(id, label)
   }

@@ -50,6 +50,8 @@ const sankeyProblems = (diagram: string): string[] => {
 }
 
 const markdown = new MarkdownIt({ html: true, linkify: true })
+// As Obsidian: no words that only look like a host.
+markdown.linkify.set({ fuzzyLink: false })
 const allowedTokens = new Set([
   ...['paragraph_open', 'paragraph_close', 'heading_open', 'heading_close', 'inline', 'text', 'softbreak', 'fence'],
   ...['bullet_list_open', 'bullet_list_close', 'list_item_open', 'list_item_close', 'blockquote_open'],
@@ -96,7 +98,7 @@ export const problemsOf = async (text: string, files: ReadonlySet<string>): Prom
     [/::/, 'an inline field'],
     [/(?<!\\)[`$]=/, 'an inline query'],
     [/(?<!\\)==/, 'a highlight'],
-    [/\w+:\/\//, 'an address'],
+    [/\w+:\/\/|www\./i, 'an address'],
     [/\[\[/, 'a link'],
     [/(?<!\\)\$/, 'mathematics'],
     [/(^|\s)#[\p{L}\p{N}_/-]/mu, 'a tag'],
@@ -111,7 +113,7 @@ export const problemsOf = async (text: string, files: ReadonlySet<string>): Prom
       problems.push(`a row with other columns: ${row}`)
   const mermaid = await loadMermaid()
   for (const diagram of diagramsIn(withFences)) {
-    if (/%%|click|javascript|<script|```|\[\[/i.test(diagram)) problems.push('a diagram that acts')
+    if (/%%|^\s*click\b|javascript:|<(?!br\/>|-)|```|\[\[/im.test(diagram)) problems.push('a diagram that acts')
     if (diagram.startsWith('sankey')) problems.push(...sankeyProblems(diagram))
     await mermaid.parse(diagram).catch((error: unknown) => problems.push(`Mermaid: ${String(error)}\n${diagram}`))
   }
