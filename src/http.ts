@@ -141,13 +141,21 @@ export const requireAdmin =
   (adminToken: string) =>
   async (request: FastifyRequest): Promise<void> => {
     await request.server.countAdminRequest(request)
-    const sent = /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
-    const holder = sent === undefined ? await sessionHolder(request) : await holderOf(request, sent, adminToken)
+    const holder = await senderOf(request, adminToken)
     if (!holder) throw new AppError('unauthorized', 'Send the admin token as Authorization: Bearer ….')
     const needed = request.routeOptions.config.role ?? (isRead(request) ? 'viewer' : 'operator')
     if (!mayActAs(holder.role, needed)) throw new AppError('forbidden', `A ${holder.role} may not do this.`)
     request.holder = holder
   }
+
+/** Whether whoever opened a connection that lasts still may use it: tokens and sessions end, and are revoked. */
+export const stillHolds = async (request: FastifyRequest, adminToken: string): Promise<boolean> =>
+  (await senderOf(request, adminToken)) !== undefined
+
+const senderOf = async (request: FastifyRequest, adminToken: string): Promise<Holder | undefined> => {
+  const sent = /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
+  return sent === undefined ? sessionHolder(request) : holderOf(request, sent, adminToken)
+}
 
 const isRead = ({ method }: FastifyRequest): boolean => method === 'GET' || method === 'HEAD'
 

@@ -9,6 +9,7 @@ import { createLog } from '../log.ts'
 import { closeAll } from './close-all.ts'
 import { askForOrder, report } from './collect-process.ts'
 import { createCollectServices } from './collect-services.ts'
+import { forwardUpgrade } from './forward-upgrade.ts'
 import { holders } from './holders.ts'
 import { listen } from './listen.ts'
 import { ensureSecrets } from './secrets.ts'
@@ -41,6 +42,7 @@ export const serveCollectChild = async (): Promise<number> => {
     // Bodies are passed on unread.
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+    app.server.on('upgrade', forwardUpgrade(upstream, { believesProxies: config.TRUST_PROXY !== false }))
     await services.prepare()
     report({ address: await listen(app, config) })
     await stop

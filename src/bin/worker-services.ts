@@ -30,7 +30,7 @@ export const createWorkerServices = ({ buffer, config, clock, log, hashKey, admi
     backup,
   })
   const agents = createAgentsService({ db, config, clock, log, adminToken: token, destinations })
-  const console = createConsole({ db, config, clock, hashKey, adminToken })
+  const console = createConsole({ db, config, clock, log, hashKey, adminToken })
   const alerts = createAlerts({
     ...{ db, config, clock, log, adminToken: token },
     spooled: () => spooledOnDisk(path.join(config.DATA_DIR, 'spool')),
@@ -48,7 +48,7 @@ export const createWorkerServices = ({ buffer, config, clock, log, hashKey, admi
     },
     async finishRequests() {
       stopping = true
-      await exporting.exporter.close()
+      await Promise.all([exporting.exporter.close(), console.close()])
     },
     // Billing and the rejected events use destinations that the exporter closes.
     closers: [alerts, agents, forgetting, ...rejects, billing, exporting].map((room) => () => room.close()),

@@ -36,10 +36,19 @@ export const createTestConsole = async (
   const dataDir = await tempFolder(t)
   const config = testConfig({ DATA_DIR: dataDir, ...env })
   const app = createApp({ log: silentLog, trustProxy: false, ...holders(db, { clock, adminToken }) })
-  const room = createConsole({ db, config, clock, hashKey, adminToken, folder: path.join(dataDir, 'page') })
+  const room = createConsole({
+    db,
+    config,
+    clock,
+    log: silentLog,
+    hashKey,
+    adminToken,
+    folder: path.join(dataDir, 'page'),
+  })
   room.routes(app)
   await app.ready()
   t.teardown(async () => {
+    await room.close()
     await app.close()
     await close()
   })

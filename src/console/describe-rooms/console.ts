@@ -1,11 +1,27 @@
 import { z } from 'zod'
 import { roles } from '../../roles.ts'
 import type { Described } from '../describe.ts'
+import { streamQuery } from '../stream/stream-routes.ts'
 
 const holder = z.object({ name: z.string(), role: z.enum(roles) })
 const code = z.strictObject({ code: z.string().max(10) })
 
 export const consoleDescribed: readonly Described[] = [
+  {
+    ...{ method: 'GET', path: '/events/stream', role: 'client', query: streamQuery, media: 'text/event-stream' },
+    summary: 'Events as they are stored, and alerts, as server-sent events. Resumes by Last-Event-ID, else says gap.',
+  },
+  {
+    ...{
+      method: 'GET',
+      path: '/ws/events',
+      role: 'client',
+      query: streamQuery,
+      media: 'application/json',
+      status: 101,
+    },
+    summary: 'The same over WebSocket: {id, event, data} in each message.',
+  },
   {
     ...{ method: 'POST', path: '/console/login', role: 'anyone' },
     body: z.strictObject({ token: z.string(), code: z.string().optional() }),
