@@ -1,4 +1,5 @@
 import type { Fact } from '../fact.ts'
+import type { QualityVerdict } from '../report.ts'
 import type { Markdown } from './markdown.ts'
 
 /** What a note is written with, besides its report. */
@@ -18,3 +19,7 @@ export const tellable = (facts: readonly (Fact | null)[]): Fact[] => [
       .map((fact) => [fact.id, fact]),
   ).values(),
 ]
+
+/** Figures that are not judged, and those of a day that is under way, are told by the plain text alone: it says so. */
+export const judgedFacts = (quality: QualityVerdict, facts: Fact[], isComplete = true): Fact[] =>
+  isComplete && !quality.vetoes.includes('judgement') ? facts : []

@@ -2,7 +2,7 @@ import type { Fact } from '../fact.ts'
 import { factsIn } from '../make-fact.ts'
 import type { Narrative } from '../narrative.ts'
 import type { BreakdownRow, CountRow, DayReport } from '../report.ts'
-import { type NoteContext, tellable } from './context.ts'
+import { judgedFacts, type NoteContext, tellable } from './context.ts'
 import { siteName } from './escape.ts'
 import { blocks, bullets, type Column, heading, type Markdown, md, printed, raw, table } from './markdown.ts'
 import { funnelChart, pieChart, sankeyChart } from './mermaid.ts'
@@ -18,7 +18,8 @@ import { factBook, summary } from './render-narrative.ts'
 /** The report of a day: what came, how far it got, where it was lost, and whether it can be trusted. */
 export const dayNote = (report: DayReport, insightIds: readonly string[], context: NoteContext): NoteDraft => {
   const place = dayPlace(report)
-  const facts = tellable(factsIn({ ...report, quality: null, paths: null }))
+  const all = tellable(factsIn({ ...report, quality: null, paths: null }))
+  const facts = judgedFacts(report.quality, all, report.isComplete)
   return {
     id: place.id,
     request: { noteId: place.id, subject: 'day', facts, plain: plainDay(report) },

@@ -1,7 +1,7 @@
 import { factsIn } from '../make-fact.ts'
 import type { Narrative } from '../narrative.ts'
 import { type AttributionReport, attributionModels, type CohortReport, type FunnelReport } from '../report.ts'
-import { type NoteContext, tellable } from './context.ts'
+import { judgedFacts, type NoteContext, tellable } from './context.ts'
 import { fact } from './day-note.ts'
 import { siteName } from './escape.ts'
 import { blocks, bullets, embed, heading, type Markdown, md, printed, raw, table } from './markdown.ts'
@@ -23,7 +23,7 @@ export const funnelNote = (report: FunnelReport, context: NoteContext): NoteDraf
     id: place.id,
     request: {
       ...{ noteId: place.id, subject: 'funnel', plain: plainFunnel(report) },
-      facts: tellable(factsIn({ ...report, flow: null, quality: null })),
+      facts: judgedFacts(report.quality, tellable(factsIn({ ...report, flow: null, quality: null }))),
     },
     finish: (narrative) => finish(report, context, narrative),
   }

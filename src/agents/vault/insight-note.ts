@@ -1,7 +1,7 @@
 import { factsIn } from '../make-fact.ts'
 import type { Narrative } from '../narrative.ts'
 import type { Insight } from '../report.ts'
-import { type NoteContext, tellable } from './context.ts'
+import { judgedFacts, type NoteContext, tellable } from './context.ts'
 import { fact } from './day-note.ts'
 import { siteName } from './escape.ts'
 import { blocks, bullets, heading, md, printed, table } from './markdown.ts'
@@ -19,7 +19,10 @@ const titles = { tracking_quality: 'Tracking', what_changed: 'What changed' } as
 /** What is worth a look about a day: tracking that is not in order, or figures that are unlike the weekday's. */
 export const insightNote = (insight: Insight, context: NoteContext): NoteDraft => ({
   id: insight.id,
-  request: { noteId: insight.id, subject: 'insight', facts: tellable(insight.facts), plain: plainInsight(insight) },
+  request: {
+    ...{ noteId: insight.id, subject: 'insight', plain: plainInsight(insight) },
+    facts: judgedFacts(insight.quality, tellable(insight.facts)),
+  },
   finish: (narrative) => finish(insight, context, narrative),
 })
 

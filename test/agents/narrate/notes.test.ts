@@ -139,18 +139,24 @@ const figuresOf = async (vault: string): Promise<Map<string, string>> => {
     ),
   )
 }
-const countTexts = async (vault: string, source: string): Promise<number> => {
+const notesLike = async (vault: string, pattern: RegExp): Promise<string[]> => {
   const top = path.join(folder, vault, 'vault')
   const files = (await readdir(top, { recursive: true, withFileTypes: true })).filter(({ name }) =>
     name.endsWith('.md'),
   )
   const texts = await Promise.all(files.map(({ parentPath, name }) => readFile(path.join(parentPath, name), 'utf8')))
-  return texts.filter((text) => text.includes(`evo_text: ${source}`)).length
+  return texts.filter((text) => pattern.test(text))
 }
+const countTexts = async (vault: string, source: string): Promise<number> =>
+  (await notesLike(vault, new RegExp(`^evo_text: ${source}$`, 'm'))).length
 
 t.test('the notes are the same with and without a model, but for their texts', async (t) => {
   const traffic = generateTraffic({ events: 8_000, sites: 1, seed: 11, days: 9, untilMs })
   await storeTraffic(db, hostileTraffic(traffic.requests), untilMs)
+  // Of this day some events left the buffer unread: it is not judged.
+  await db.execute(
+    `insert into unread_events (site_id, quarter, events) select site_id, '2026-11-17 12:00Z', 5 from events_log where site_id like 'zq7x%' limit 1`,
+  )
   const off = await notes('off', {}, 'run')
   t.equal(off.code, 0, off.stderr)
   t.equal(fake.received.length, 0)
@@ -170,6 +176,14 @@ t.test('the notes are the same with and without a model, but for their texts', a
   const texts = await countTexts('on', 'model')
   t.ok(texts >= 10, `${texts} notes with texts of the model`)
   t.strictSame(await figuresOf('on'), plain)
+  const days = await notesLike('on', /^evo_type: daily_report$/m)
+  const untold = days.filter((text) => /^evo_quality: red$|^evo_complete: false$/m.test(text))
+  t.ok(untold.some((text) => text.includes('evo_day: 2026-11-17')))
+  t.ok(
+    untold.every((text) => text.includes('evo_text: plain')),
+    'what is not judged, or not over, is told by the plain text',
+  )
+  t.ok(days.some((text) => text.includes('evo_text: model')))
   const all = fake.received.map(({ raw }) => raw.toString('latin1')).join('\n')
   for (const form of [
     mark,
