@@ -1,7 +1,7 @@
 import type { Direction, Fact, FactDimension } from '../fact.ts'
 import { checkFormats } from './check-formats.ts'
 import type { DraftPiece } from './draft.ts'
-import { bare, directions, familyOf, negations, superlatives, wordsOf } from './lexicon.ts'
+import { advice, bare, directions, familyOf, negations, superlatives, wordsOf } from './lexicon.ts'
 import type { View, VisibleFact } from './view.ts'
 
 type Printed = { readonly at: number; readonly seen: VisibleFact }
@@ -12,10 +12,8 @@ type Name = { readonly at: number; readonly seen: VisibleFact; readonly dimensio
  * number must stand beside the word and the name that it belongs to. Fails closed: what cannot be checked is refused.
  */
 export const checkSentence = (pieces: readonly DraftPiece[], view: View): string[] => {
-  const text = pieces
-    .map((piece) => (piece.kind === 'text' ? piece.text : ' '))
-    .join(' ')
-    .toLowerCase()
+  const written = pieces.map((piece) => (piece.kind === 'text' ? piece.text : ' ')).join(' ')
+  const text = written.toLowerCase()
   const words = wordsOf(text).map(bare)
   const printed: Printed[] = []
   const names: Name[] = []
@@ -27,6 +25,8 @@ export const checkSentence = (pieces: readonly DraftPiece[], view: View): string
     else names.push({ at, seen, dimension: piece.dimension })
   }
   return [
+    ...checkClaim(words, printed),
+    ...checkCapitals(pieces, view),
     ...checkDirection(words, printed),
     ...checkSuperlatives(words, printed, view),
     ...checkFamilies(text, printed),
@@ -34,6 +34,26 @@ export const checkSentence = (pieces: readonly DraftPiece[], view: View): string
     ...checkTypedNames(text, printed, view),
     ...checkFormats(pieces, view),
   ]
+}
+
+/** What is said without a figure cannot be held against anything: it is advice, or it is refused. */
+const checkClaim = (words: readonly string[], printed: readonly Printed[]): string[] =>
+  printed.length > 0 || advice.has(words[0] ?? '')
+    ? []
+    : [
+        'A sentence without a fact says what to do, and begins with Look, Check, Compare, Consider, Watch, Test, Review or Ask.',
+      ]
+
+/** A capital in the midst of a sentence is a name; the operator's are known, and others are referred to. */
+const checkCapitals = (pieces: readonly DraftPiece[], view: View): string[] => {
+  const known = new Set(
+    view.facts.flatMap(({ about }) => Object.values(about).flatMap((name) => wordsOf(name).map(bare))),
+  )
+  const words = pieces.flatMap((piece) => (piece.kind === 'text' ? wordsOf(piece.text) : [' ']))
+  return words
+    .slice(1)
+    .filter((word) => /^\p{Lu}/u.test(word) && word !== 'I' && !known.has(bare(word)))
+    .map((word) => `"${word.slice(0, 30)}" looks like a name: refer to it, or write it small.`)
 }
 
 const checkDirection = (words: readonly string[], printed: readonly Printed[]): string[] => {
@@ -130,12 +150,24 @@ const checkNames = (names: readonly Name[], printed: readonly Printed[]): string
 /** An operator's word that is typed (`mobile`, `paid`) must be what the figures of the sentence are about. */
 const checkTypedNames = (text: string, printed: readonly Printed[], view: View): string[] => {
   const problems = new Set<string>()
+  if (printed.length === 0) return []
+  for (const device of ['mobile', 'desktop', 'tablet'])
+    if (hasWord(text, device) && !printed.some(({ seen }) => seen.about.device === device))
+      problems.add(`No fact of the sentence is about "${device}".`)
   for (const { about } of view.facts)
     for (const [dimension, value] of Object.entries(about) as [FactDimension, string][]) {
-      if (!typedDimensions.includes(dimension) || value.length < 4 || !hasWord(text, value.toLowerCase())) continue
+      if (
+        !typedDimensions.includes(dimension) ||
+        value.length < 4 ||
+        everydayWords.has(value) ||
+        !hasWord(text, value.toLowerCase())
+      )
+        continue
       for (const { seen } of printed)
         if (seen.about[dimension] !== undefined && seen.about[dimension] !== value)
           problems.add(`${seen.id} is not about "${value}": refer to the name instead of typing it.`)
+      if (ownDimensions.includes(dimension) && !printed.some(({ seen }) => isAbout(seen, dimension, value)))
+        problems.add(`No fact of the sentence is about "${value}".`)
     }
   return [...problems]
 }
@@ -154,3 +186,11 @@ const hasWord = (text: string, word: string): boolean => {
   const at = text.indexOf(word)
   return at >= 0 && !/\p{L}/u.test(`${text[at - 1] ?? ' '}${text[at + word.length] ?? ' '}`)
 }
+
+/** Closed words that every text has. */
+const everydayWords = new Set(['other', 'first', 'last'])
+
+/** Words that say nothing else: typed beside a total they would make it a part. */
+const ownDimensions: readonly FactDimension[] = ['device', 'channel', 'visitor_kind', 'model', 'rfm_segment']
+const isAbout = ({ about, fact }: VisibleFact, dimension: FactDimension, value: string): boolean =>
+  about[dimension] === value || (dimension === 'visitor_kind' && fact.metric === `${value}_visitors`)

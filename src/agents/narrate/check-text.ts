@@ -1,5 +1,5 @@
 import { textChars } from './draft.ts'
-import { bare, calendar, causes, isNumberWord, judgements, wordsOf } from './lexicon.ts'
+import { bare, calendar, causes, isNumberWord, judgements, madeUpNames, wordsOf } from './lexicon.ts'
 
 /** Latin letters, single spaces and the marks of a sentence. What is not here cannot be markup, a link or a digit. */
 const plainText = /^[\p{Script=Latin}\p{M} .,;:'’"“”()!?–—-]*$/u
@@ -26,6 +26,7 @@ export const checkText = (raw: string): string[] => {
     ...found('is a number or a quantity: refer to a fact instead.', isNumberWord),
     ...found('is a judgement: say higher, lower or unchanged, beside the fact.', (word) => judgements.has(bare(word))),
     ...found('states a cause: figures only coincide.', (word) => causes.has(bare(word))),
-    ...found('is a date: the note has its own.', (word) => calendar.has(bare(word))),
+    ...found('is a time: the note has its own.', (word) => calendar.has(bare(word))),
+    ...found('is a name: refer to it.', (word) => madeUpNames.has(bare(word))),
   ]
 }

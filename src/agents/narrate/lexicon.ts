@@ -13,7 +13,8 @@ const numberWords = words(`
   eighth eighths ninth ninths tenth tenths eleventh twelfth twentieth hundredth hundredths thousandth
   once twice thrice single singles double doubles doubled doubling triple triples tripled tripling treble quadruple
   quadrupled quintuple half halves halved halving quarter quarters dozen dozens couple pair pairs trio duo
-  none nil naught nought nobody everybody everyone every all entire entirely most majority minority plenty
+  none nil naught nought nobody everybody everyone every all entire entirely most majority minority plenty many
+  several few numerous lots handful bulk fraction portion
   percent percents percentage percentages cent cents permille times fold ones tens
   null eins ein eine einer zwei drei vier funf fuenf sechs sieben acht neun zehn zwolf zwoelf zwanzig dreissig vierzig
   halb halbe halber hundert tausend millionen prozent doppelt doppelte halfte haelfte drittel viertel dutzend
@@ -52,7 +53,18 @@ export const causes = words(`
 export const calendar = words(`
   monday tuesday wednesday thursday friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays sundays
   january february april june july august september october november december yesterday today tomorrow tonight weekend
-  weekends
+  weekends ago week weeks weekly month months monthly year years yearly annual hour hours hourly minute minutes night nights
+  morning evening afternoon
+`)
+/** Names that a text could make up: who is meant is referred to. */
+export const madeUpNames = words(`
+  google bing yahoo duckduckgo baidu yandex facebook instagram meta tiktok twitter linkedin youtube reddit pinterest whatsapp
+  snapchat amazon chrome safari firefox edge opera iphone ipad android ios windows mac macos linux apple samsung phone phones
+  smartphone smartphones computer computers laptop laptops chatgpt
+`)
+/** How a sentence begins that says what to do: the only kind that may do without a figure. */
+export const advice = words(`
+  look check compare consider watch test review ask see start begin go try open keep
 `)
 export const negations = words(`
   not no never without neither nor hardly barely scarcely cannot failed unless isn aren wasn weren didn doesn don hasn haven

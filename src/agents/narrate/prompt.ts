@@ -17,11 +17,12 @@ Pieces:
 - {"kind":"name","fact_id":"f1","dimension":"page"} prints the name of what the fact is about. It stands before its own fact, or in the whole sentence after it.
 
 Rules, which a program checks:
-- No digits and no words for numbers or quantities: no "one", "half", "twice", "second", "dozen", "percent", "all", "most", "every".
+- No digits and no words for numbers or quantities: no "one", "half", "twice", "second", "dozen", "percent", "all", "most", "every", "many", "few".
 - Say in each sentence what its figure counts (sessions, orders, conversion, drop-off, revenue ...). Print facts of one metric only in a sentence; where it prints several of them, each has its name beside it.
 - A word for a direction (rose, fell, higher, lower, unchanged) only beside a fact whose compared_with has that direction; one direction a sentence; never negated. "A is higher than B" only with both facts, in this order.
 - "Highest", "lowest" and the like only beside the one fact that is it, among all facts of its metric.
-- No causes ("because", "due to"): figures coincide. No judgements ("better", "improved"), no dates, no weekdays, no abbreviations with dots, no markup, no links, no lists.
+- A sentence without a fact is advice and begins with Look, Check, Compare, Consider, Watch, Test, Review or Ask; there is no other sentence without a fact. No capital letters but at the start of a sentence, and no names of companies, devices or programs.
+- No causes ("because", "due to"): figures coincide. No judgements ("better", "improved"), no dates, no weekdays, no spans of time, no abbreviations with dots, no markup, no links, no lists.
 - Two or three short paragraphs. Begin with what matters most to a person who decides what to do next. Leave out what is usual.`
 
 const subjects: Readonly<Record<NarrativeRequest['subject'], string>> = {

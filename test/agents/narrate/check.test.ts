@@ -61,6 +61,7 @@ const honest: string[] = [
   `The page {${pageA}.page} had {${pageA}} views, and {${pageB}.page} had {${pageB}} views.`,
   `The drop-off was higher by {${excess}}.`,
   `This coincided with {${errors}} script errors.`,
+  `Check the form before the next release. Sessions were {${sessions}}.`,
   `"Sessions" were {${sessions}}; look at the checkout first.`,
   `A person who decides may want to look at the form: it saw {${errors}} errors!`,
 ]
@@ -196,6 +197,30 @@ const lies: Record<string, string[]> = {
     'Conversion was {f4} on {f5.device} and {f5} on {f4.device}.',
     'On {f4.device} conversion was {f5}, on {f5.device} {f4}.',
   ],
+  'a claim without a figure': [
+    'The checkout is broken. There were {f1} sessions.',
+    'There were {f1} sessions. Visitors dislike the form.',
+    'People left without a word. Sessions were {f1}.',
+    'There were {f1} sessions. It was a quiet day.',
+  ],
+  'a name that was made up': [
+    'Visitors from Google made {f1} sessions.',
+    'Google brought {f1} sessions.',
+    'Sessions from our partner Acme were {f1}.',
+    'On the iPhone there were {f1} sessions.',
+    'Sessions of people with a phone were {f1}.',
+  ],
+  'a part where the fact is the whole': [
+    'Mobile sessions were {f1}.',
+    'Sessions on desktop were {f1}.',
+    'On tablet, orders fell to {f2}.',
+  ],
+  'a time that is not the fact’s': [
+    'Sessions were {f1}, against {f1:comparison} a week ago.',
+    'Sessions of the last month were {f1}.',
+    'In the evening there were {f1} sessions.',
+  ],
+  'a vague quantity': ['Many sessions came: {f1}.', 'Few orders came: {f2}.', 'A handful of orders came: {f2}.'],
   'a cause, a judgement, a date': [
     'Orders fell to {f2} because of the errors.',
     'Orders of {f2} were caused by this.',
