@@ -48,7 +48,7 @@ const holdsLossyNumber = (text: string): boolean => {
 const numberGrammar = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 
 /** True for a token whose decimal value differs from that of the double it would become. */
-const isLossy = (token: string): boolean => {
+export const isLossy = (token: string): boolean => {
   if (token.length < 16 && !/[eE]/.test(token)) return false
   const double = Number(token)
   if (!Number.isFinite(double)) return numberGrammar.test(token)
@@ -90,7 +90,8 @@ const markToken = (all: string, token: string, colon: string | undefined): strin
   return digits > numberDigitsMax || exponent > numberDigitsMax ? `"${token}"` : `"${mark}${token}"`
 }
 
-const closingQuote = (text: string, open: number): number => {
+/** Where the string that opens here closes. */
+export const closingQuote = (text: string, open: number): number => {
   for (let close = text.indexOf('"', open + 1); close !== -1; close = text.indexOf('"', close + 1)) {
     let slashes = 0
     while (text[close - 1 - slashes] === '\\') slashes++

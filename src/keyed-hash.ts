@@ -1,4 +1,4 @@
-import { createHash, createHmac, createSecretKey } from 'node:crypto'
+import { createHmac, createSecretKey, hash } from 'node:crypto'
 import type { Secret } from './secret.ts'
 
 /** HMAC-SHA-256 under the client's HASH_KEY: the same on all its nodes, worthless to anybody else. */
@@ -18,7 +18,7 @@ export const createKeyedHash = (hashKey: Secret): KeyedHash => {
 
 /** SHA-256 of texts, cut to 128 bits, in the form of a uuid. */
 export const digestOf = (texts: readonly string[]): string =>
-  uuidOf(createHash('sha256').update(texts.join('\n')).digest('hex').slice(0, 32))
+  uuidOf(hash('sha256', texts.join('\n'), 'hex').slice(0, 32))
 
 const uuidOf = (hex: string): string =>
   `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`

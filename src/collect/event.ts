@@ -1,5 +1,6 @@
 import { type Json, type JsonObject, writeJson } from '../json.ts'
 import type { Bot } from './bots.ts'
+import type { EventText } from './event-texts.ts'
 import type { Reject, Row } from './group.ts'
 import type { LastPages } from './last-pages.ts'
 import { depthMax, idCharsMax } from './limits.ts'
@@ -43,10 +44,17 @@ export const inheritedKeys = [
 
 export const nothingInherited: Inherited = { fields: {}, texts: [], sentAt: undefined, isEnvelope: false }
 
+export type EventSource = {
+  /** The text that the event was parsed from. It is what is stored, unless something of it was rewritten. */
+  text?: EventText | undefined
+  /** As `parseJson` answered. */
+  marked: boolean
+}
+
 export type EventReader = {
   /** The row of a parsed event, or why there is none. The event is rewritten in place. */
-  read(event: Json, index: number, inherited: Inherited): Row | Reject
-  /** The JSON of an event that was read, without what it inherits; undefined where it was not written out. */
+  read(event: Json, index: number, inherited: Inherited, source: EventSource): Row | Reject
+  /** The JSON of an event that was read, without what it inherits; undefined for a reject. */
   textOf(index: number): string | undefined
 }
 
@@ -58,7 +66,6 @@ export const redactedSizesMax = 2
 export type EventReaderOptions = {
   arrival: Arrival
   rewrite: Rewrite
-  marked: boolean
   siteNames: SiteNames
   sitesAllowed: SitesAllowed
   lastPages: LastPages
@@ -67,16 +74,19 @@ export type EventReaderOptions = {
 
 /** Reads events in the pixel's own format, and in those of its predecessors. */
 export const createEventReader = (options: EventReaderOptions): EventReader => {
-  const { arrival, marked, eventBytesMax } = options
-  /** Writing an event costs more than all that is done with its text: it is written once. */
+  const { arrival, eventBytesMax } = options
+  /** Writing an event costs more than all that is done with its text: it is written once, if at all. */
   const texts: (string | undefined)[] = []
 
-  const read = (sent: Json, index: number, inherited: Inherited): Row | Reject => {
+  const read = (sent: Json, index: number, inherited: Inherited, { text, marked }: EventSource): Row | Reject => {
     const rewrite = withTextLimit(options.rewrite, eventBytesMax * redactedSizesMax)
-    const { value: event, tooDeep } = rewriteTree(sent, rewrite, depthMax)
+    const { value: event, tooDeep, changed, keys } = rewriteTree(sent, rewrite, depthMax)
     const site: { id: string | null } = { id: null }
+    // A key that was sent twice was judged by its last value only: then the text is not what was judged.
+    const isKept = !changed && keys === text?.keys && arrival.bot !== 'mark'
+    const write = (): string => (isKept ? text.text : writeJson(event, marked))
     const made = isObject(event)
-      ? rowOf(event, index, inherited, tooDeep, site)
+      ? rowOf(event, index, inherited, tooDeep, site, { write, marked })
       : ({ code: 'event_not_object', message: 'An event must be a JSON object.' } as const)
     return isRefusal(made) ? { index, siteId: site.id ?? '', ...made, payload: writeJson(event, marked) } : made
   }
@@ -87,6 +97,7 @@ export const createEventReader = (options: EventReaderOptions): EventReader => {
     inherited: Inherited,
     tooDeep: boolean,
     site: { id: string | null },
+    json: { write: () => string; marked: boolean },
   ): Row | Refusal => {
     const fields = readFields(event, inherited.fields)
     if (isRefusal(fields)) return fields
@@ -114,18 +125,26 @@ export const createEventReader = (options: EventReaderOptions): EventReader => {
       address: arrival.address,
     }
     if (arrival.bot === 'mark') event.bot ??= true
-    return makeRow(index, columns, rawText(event, index, inherited), { createdMs: arrival.createdMs, eventBytesMax })
+    return makeRow(index, columns, rawText(event, index, inherited, json), {
+      createdMs: arrival.createdMs,
+      eventBytesMax,
+    })
   }
 
   /** The event as sent, with what it inherits appended: one line, complete in itself. */
-  const rawText = (event: JsonObject, index: number, inherited: Inherited): string => {
+  const rawText = (
+    event: JsonObject,
+    index: number,
+    inherited: Inherited,
+    { write, marked }: { write: () => string; marked: boolean },
+  ): string => {
     let appended = ''
     for (const { key, text } of inherited.texts) {
       const own = event[key]
       if (own === null) return writeJson({ ...event, ...missing(event, inherited.fields) }, marked)
       if (own === undefined) appended += text
     }
-    const own = writeJson(event, marked)
+    const own = write()
     texts[index] = own
     return appended === '' ? own : `${own.slice(0, -1)}${appended}}`
   }

@@ -7,6 +7,7 @@ import { depthMax } from './limits.ts'
 import { createPrivateKeys } from './private-keys.ts'
 import { hidePairs } from './private-text.ts'
 import { hideValues, isCard, isContact, mayBePrivate } from './private-values.ts'
+import { createRecent } from './recent.ts'
 import { type Rewrite, rewriteTree } from './tree.ts'
 import { reduceUserAgent } from './user-agent.ts'
 
@@ -49,6 +50,13 @@ export const createPrivacy = (config: Config, keyedHash: KeyedHash): Privacy => 
   }
 
   const redactText = (sent: string, nesting: number): string => {
+    if (cleanTexts.has(sent)) return sent
+    const stored = judgeText(sent, nesting)
+    if (stored === sent && sent.length > 5 && sent.length <= storedTextCharsMax) cleanTexts.add(sent)
+    return stored
+  }
+
+  const judgeText = (sent: string, nesting: number): string => {
     const digits = markedDigits(sent)
     if (digits !== undefined) return isCard(digits, true) ? hide(digits) : sent
     if (!mayBePrivate(sent) && !looksLikeJson.test(sent)) return sent
@@ -80,6 +88,9 @@ export const createPrivacy = (config: Config, keyedHash: KeyedHash): Privacy => 
     return typeof sent === 'object' ? redactedText : hide(String(sent))
   }
 
+  /** Addresses and titles come with every event of a page. Only texts that hold nothing private are kept. */
+  const cleanTexts = createRecent(storedTextsMax)
+
   /** Keys come again and again: what becomes of them is looked up. */
   const storedKeys = new Map<string, string>()
   const storedKey = (key: string): string => {
@@ -106,6 +117,9 @@ export const createPrivacy = (config: Config, keyedHash: KeyedHash): Privacy => 
     declines: ({ dnt, gpc }) => (config.RESPECT_DNT && dnt === '1') || (config.RESPECT_GPC && gpc === '1'),
   }
 }
+
+const storedTextsMax = 5_000
+const storedTextCharsMax = 300
 
 const storedKeysMax = 5_000
 const storedKeyCharsMax = 100

@@ -6,6 +6,8 @@
 export type PrivateValue = {
   name: string
   find: RegExp
+  /** Stands in every text that `find` can match: looked for first, for it is found or missed at once. */
+  hint: RegExp
   /** What must stand right before the find, and is hidden with it. */
   before?: RegExp
   /** Refuses what only looks alike. */
@@ -18,17 +20,27 @@ const fileEndings = /\.(?:png|jpe?g|gif|webp|avif|svg|css|js|mjs|ts|map|html?|js
 const digitsOf = (text: string): string => text.replace(/%20|\D/gi, '')
 
 export const privateValues: readonly PrivateValue[] = [
-  { name: 'user and password in an address', find: /(?<=[a-z]:\/\/)[^/?#\s"'<>@]{1,200}(?=@)/gi },
-  { name: 'JSON web token', find: /\beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)*/g },
-  { name: 'bearer token', find: /(?<=\bbearer(?:\s|%20|\+))[\w.~+/-]{16,}=*/gi },
-  { name: 'basic credentials', find: /(?<=\bauthorization["']?\s{0,3}[:=]\s{0,3}["']?basic\s)[\w+/=-]{6,}/gi },
+  { name: 'user and password in an address', hint: /:\/\/[^/]*@/, find: /(?<=[a-z]:\/\/)[^/?#\s"'<>@]{1,200}(?=@)/gi },
+  { name: 'JSON web token', hint: /eyJ/, find: /\beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)*/g },
+  { name: 'bearer token', hint: /bearer/i, find: /(?<=\bbearer(?:\s|%20|\+))[\w.~+/-]{16,}=*/gi },
+  {
+    name: 'basic credentials',
+    hint: /basic/i,
+    find: /(?<=\bauthorization["']?\s{0,3}[:=]\s{0,3}["']?basic\s)[\w+/=-]{6,}/gi,
+  },
   {
     name: 'key of a known service',
+    hint: /[sr]k_|sk-|AKIA|gh[pousr]_|xox|AIza|glpat|whsec/,
     find: /\b(?:[sr]k_(?:live|test)_\w{10,}|sk-[\w-]{20,}|AKIA[0-9A-Z]{16}|gh[pousr]_\w{30,}|xox[abprs]-[\w-]{10,}|AIza[\w-]{35}|glpat-[\w-]{20,}|whsec_[\w+/=-]{16,})/g,
   },
-  { name: 'private key', find: /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?/g },
+  {
+    name: 'private key',
+    hint: /PRIVATE KEY/,
+    find: /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?/g,
+  },
   {
     name: 'e-mail address',
+    hint: /[@＠]|%40|%2540/,
     // The @ is looked for first and the name before it second: the other way round every letter would be a beginning.
     before: /(?:[\p{L}\p{N}._+'-]|%(?!40|25|[013][0-9a-f]|2[0-9acf]|5[bde]|7[bd])[0-9a-f]{2})+$/iu,
     // Names of hosts may have marks and emoji, too.
@@ -37,34 +49,44 @@ export const privateValues: readonly PrivateValue[] = [
   },
   {
     name: 'IBAN',
+    hint: /[A-Za-z]{2}\d\d/,
     find: /(?<![A-Za-z0-9_-])[A-Z]{2}\d{2}(?:(?:[ +]|%20)?[A-Z0-9]{4}){2,7}(?:(?:[ +]|%20)?[A-Z0-9]{1,4})?(?![A-Za-z0-9])/gi,
     valid: (found) => isIban(found.replace(/%20|[ +]/g, '').toUpperCase()),
   },
   {
     name: 'payment card',
+    hint: /\d{4}/,
     find: /(?<![A-Za-z0-9]|\d[-.])(?:\d{15,19}|\d{4}((?:[-._+\s\u00a0\u202f]|%20){1,2})(?:\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|\d{6}\1\d{4,5}))(?![A-Za-z0-9]|[-.]\d)/gi,
     valid: (found) => isCard(digitsOf(found), /^\d+$/.test(found)),
   },
   {
     name: 'social security number',
+    hint: /\d{3}[- ]\d\d[- ]\d{4}/,
     find: /(?<![\w.-]|\d )(?!000|666|9)\d{3}([- ])(?!00)\d{2}\1(?!0000)\d{4}(?![\w-]|\.\d| \d)/g,
   },
   {
     name: 'international telephone number',
+    hint: /[+]|%2B/i,
     find: /(?<![\w+%.])(?:\+|%2B)[1-9]\d{0,3}(?:(?:[\s()./-]|%20){0,3}\d){6,12}(?!\w|\.\d)/gi,
     // +48.137154 is a coordinate.
     valid: (found) => !/^(?:\+|%2B)\d+\.\d+$/i.test(found),
   },
-  { name: 'telephone number behind 00', find: /(?<![\w.-])00[1-9]\d{0,2}[ /-]\d{2,4}[ /-]\d{3,8}(?![\w-])/g },
+  {
+    name: 'telephone number behind 00',
+    hint: /00[1-9]/,
+    find: /(?<![\w.-])00[1-9]\d{0,2}[ /-]\d{2,4}[ /-]\d{3,8}(?![\w-])/g,
+  },
   {
     name: 'North American telephone number',
+    hint: /\d{3}[-.)\s%]/,
     find: /(?<![\w.+\-/(]|\d )(?:\+?1[-. ])?(?:\([2-9]\d{2}\)(?:\s|%20)?[2-9]\d{2}[-. ]|[2-9]\d{2}([-.])[2-9]\d{2}\1)\d{4}(?![\w-]|\.\d)/g,
   },
   {
     name: 'national telephone number with its leading zero',
+    hint: /0[1-9]/,
     find: /(?<![\w.+/:-])(?:0[1-9]\d{1,4}[ /]\d{3,4} ?\d{3,5}|\(0[1-9]\d{1,4}\) ?\d{3,4} ?\d{2,5}|01[5-7]\d{1,2}-\d{6,8}|0[1-9](?:[ .]\d\d){4})(?![\w-]|\.\d|:\d)/g,
   },
-  { name: 'telephone link', find: /(?<=\btel:)(?:\/\/)?[+\d][\d().\-\s%]{4,20}/gi },
+  { name: 'telephone link', hint: /tel:/i, find: /(?<=\btel:)(?:\/\/)?[+\d][\d().\-\s%]{4,20}/gi },
 ]
 
 /** True where one of the patterns might match: nearly every text of an event ends here. */
@@ -76,7 +98,7 @@ const isoInstant = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d
 /** Hides every private value in a text. `hide` answers what stands in its place. */
 export const hideValues = (text: string, hide: (found: string) => string): string => {
   let hidden = text
-  for (const pattern of privateValues) hidden = hideOne(hidden, pattern, hide)
+  for (const pattern of privateValues) if (pattern.hint.test(hidden)) hidden = hideOne(hidden, pattern, hide)
   return hidden
 }
 

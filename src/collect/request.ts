@@ -12,6 +12,7 @@ import {
   nothingInherited,
   redactedSizesMax,
 } from './event.ts'
+import { type BodyTexts, type EventText, findTexts } from './event-texts.ts'
 import type { Reject, Row } from './group.ts'
 import { depthMax, eventsMax, idCharsMax, requestRowBytesMax } from './limits.ts'
 import type { Privacy } from './privacy.ts'
@@ -54,16 +55,19 @@ export const othersTurn = (): Promise<void> => new Promise(setImmediate)
 export const createRequestReader =
   (options: RequestReaderOptions): RequestReader =>
   async (body, arrival) => {
-    const { value, marked } = parseBody(body)
+    const { value, marked, texts } = parseBody(body)
     const rewrite = options.privacy.rewrite(body.includes('\\u'))
-    const reader = createEventReader({ ...options, arrival, rewrite, marked })
+    const reader = createEventReader({ ...options, arrival, rewrite })
     const envelope = isEnvelope(value) ? value : undefined
     const events = envelope ? childrenOf(envelope) : [value]
     const inherited = envelope
       ? inheritedOf(envelope, withTextLimit(rewrite, options.eventBytesMax * redactedSizesMax), marked)
       : nothingInherited
     return {
-      ...(await readAll(events, reader, inherited)),
+      ...(await readAll(events, reader, inherited, {
+        marked,
+        texts: envelope ? texts?.events : texts && [texts.whole],
+      })),
       isBatch: envelope !== undefined,
       scope: scopeOf(envelope ? inherited.fields : value, arrival, options.siteNames),
       batchId: isObject(value) ? batchIdOf(value) : undefined,
@@ -71,7 +75,8 @@ export const createRequestReader =
       digest: () =>
         digestOf([
           ...inherited.texts.map(({ text }) => text),
-          ...events.map((event, i) => digestText(event, reader.textOf(i), marked)),
+          // Some may be marked where the body was not; in others there is no mark to be found.
+          ...events.map((event, i) => digestText(event, reader.textOf(i), true)),
         ]),
     }
   }
@@ -83,9 +88,13 @@ const digestText = (event: Json, text: string | undefined, marked: boolean): str
   return writeJson(same, marked)
 }
 
-const parseBody = (body: string): { value: Json; marked: boolean } => {
+const parseBody = (sent: string): { value: Json; marked: boolean; texts?: BodyTexts } => {
+  const body = sent.charCodeAt(0) === byteOrderMark ? sent.slice(1) : sent
   try {
-    return parseJson(body.charCodeAt(0) === byteOrderMark ? body.slice(1) : body)
+    const value = JSON.parse(body) as Json
+    const texts = findTexts(body)
+    const isLossy = texts === undefined || texts.isLossyBeside || (texts.events === undefined && texts.whole.isLossy)
+    return isLossy ? parseJson(body) : { value, marked: false, texts }
   } catch {
     // The parser's message quotes the body, which may be private.
     throw new AppError('body_unreadable', 'The body is not JSON.')
@@ -117,13 +126,27 @@ const inheritedOf = (envelope: JsonObject, rewrite: Rewrite, marked: boolean): I
   return { fields, texts, sentAt: envelope.sentAt, isEnvelope: true }
 }
 
-const readAll = async (events: Json[], reader: EventReader, inherited: Inherited) => {
+const readAll = async (
+  events: Json[],
+  reader: EventReader,
+  inherited: Inherited,
+  source: { marked: boolean; texts: readonly EventText[] | undefined },
+) => {
   const rows: Row[] = []
   const rejects: Reject[] = []
   let bytes = 0
   for (let index = 0; index < events.length; index++) {
     if (index > 0 && index % eventsAtOnce === 0) await othersTurn()
-    const made = reader.read(events[index] ?? null, index, inherited)
+    let text = source.texts?.[index]
+    let { marked } = source
+    if (text?.isLossy) {
+      // Its numbers are read once more, without loss.
+      const exact = parseJson(text.text)
+      events[index] = exact.value
+      marked = exact.marked
+      text = undefined
+    }
+    const made = reader.read(events[index] ?? null, index, inherited, { text, marked })
     if (isReject(made)) rejects.push(made)
     else rows.push(made)
     bytes += isReject(made) ? made.payload.length : made.line.length

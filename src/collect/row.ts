@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { v5 as uuidV5 } from 'uuid'
 import { type Json, type JsonObject, markedDigits } from '../json.ts'
 import { pageviewEventTypes } from '../types.ts'
 import { copyField, csvLineBytes } from './copy-line.ts'
 import type { RejectCode, Row } from './group.ts'
 import { eventTypeCharsMax, idCharsMax, rowBytesMax } from './limits.ts'
+import { createNameUuid } from './name-uuid.ts'
 import { instantOf, isoOf } from './time.ts'
 
 /** The columns of an event, whatever wire format it came in. Text is final: redacted and storable. */
@@ -71,11 +71,11 @@ export const idOf = (value: Json | undefined): string | null | undefined => {
 }
 
 /** Names `event_id` of an id that is no UUID. A fixed, random namespace: the same text is the same event everywhere. */
-const eventNamespace = 'b6c1d3a4-51f0-4b0e-9a52-3f0c7e4f8d11'
+const nameOfEvent = createNameUuid('b6c1d3a4-51f0-4b0e-9a52-3f0c7e4f8d11')
 const uuidText = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 export const eventIdOf = (sent: string | null): string =>
-  sent === null ? randomUUID() : uuidText.test(sent) ? sent.toLowerCase() : uuidV5(sent, eventNamespace)
+  sent === null ? randomUUID() : uuidText.test(sent) ? sent.toLowerCase() : nameOfEvent(sent)
 
 /**
  * When an event happened: by the client's clock, set right by `sentAt` (what it was off when it sent is what it was off

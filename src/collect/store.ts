@@ -1,4 +1,3 @@
-import { v5 as uuidV5 } from 'uuid'
 import type { Clock } from '../clock.ts'
 import type { Db, Tx } from '../db.ts'
 import { AppError } from '../errors.ts'
@@ -11,6 +10,7 @@ import { rawOf } from './copy-line.ts'
 import { faultFields } from './fault-fields.ts'
 import type { Group, Outcome, Reject, Row, Submission, Unit } from './group.ts'
 import type { Observer } from './metrics.ts'
+import { createNameUuid } from './name-uuid.ts'
 import {
   insertRejects,
   type LedgerCounts,
@@ -218,7 +218,7 @@ const rejectOf = (row: Row, reason: string): Reject => ({
 
 /** The key of a half derives from its group's, so that a replay, which halves the same way, finds what was stored. */
 const half = (group: Group, from: number, to?: number): Group => ({
-  commitKey: uuidV5(from === 0 ? 'first half' : 'second half', group.commitKey),
+  commitKey: createNameUuid(group.commitKey)(from === 0 ? 'first half' : 'second half'),
   submissions: group.submissions.slice(from, to),
 })
 

@@ -14,15 +14,17 @@ export type Rewrite = {
 
 /**
  * Rewrites a parsed value in place and returns it. What lies deeper than `depthMax` levels is replaced by a short text and
- * `tooDeep` is true; no recursion ever goes further, whatever was sent.
+ * `tooDeep` is true; no recursion ever goes further, whatever was sent. `keys` counts those of all objects that were looked
+ * into.
  */
 export const rewriteTree = (
   root: Json,
   rewrite: Rewrite,
   depthMax: number,
-): { value: Json; tooDeep: boolean; changed: boolean } => {
+): { value: Json; tooDeep: boolean; changed: boolean; keys: number } => {
   let tooDeep = false
   let changed = false
+  let keys = 0
 
   const visit = (value: Json, key: string, depth: number): Json => {
     if (typeof value === 'string') return rewrite.text(value, key)
@@ -47,6 +49,7 @@ export const rewriteTree = (
   const visitObject = (object: JsonObject, depth: number): Json => {
     for (const sent of Object.keys(object)) {
       const value = object[sent] as Json
+      keys++
       const key = rewrite.key(sent)
       const stored = rewrite.value(key, value, object) ?? visit(value, key, depth + 1)
       if (key !== sent) delete object[sent]
@@ -57,7 +60,7 @@ export const rewriteTree = (
     return object
   }
   const value = visit(root, '', 1)
-  return { value, tooDeep, changed: changed || value !== root }
+  return { value, tooDeep, changed: changed || value !== root, keys }
 }
 
 /** Bounds the work that one value can cause: texts beyond `charsMax` in sum are hidden unread. */

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { createPrivacy } from '../../src/collect/privacy.ts'
+import { privateValues } from '../../src/collect/private-values.ts'
 import { rewriteTree } from '../../src/collect/tree.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Json } from '../../src/json.ts'
@@ -41,6 +42,33 @@ for (const [kind, texts] of Object.entries(privateTexts))
       }
     t.pass(`${texts.length} texts in ${Object.keys(places).length} places`)
   })
+
+t.test('a pattern’s hint stands in everything that it finds', async (t) => {
+  const others = [
+    'Authorization: Basic dXNlcjpwdw==',
+    '-----BEGIN RSA PRIVATE KEY-----MIIEow-----END RSA PRIVATE KEY-----',
+  ]
+  const texts = [...Object.values(privateTexts).flat(), ...lookAlikes, ...others].flatMap((text) => [
+    ...[
+      text,
+      text.toUpperCase(),
+      text.toLowerCase(),
+      `a ${text} b`,
+      encodeURIComponent(text),
+      text.replaceAll(' ', '+'),
+    ],
+    `https://user:${text}@host/`,
+  ])
+  for (const { name, find, hint } of privateValues) {
+    let found = 0
+    for (const text of texts) {
+      if (text.search(find) === -1) continue
+      found++
+      if (!hint.test(text)) t.fail(`${name}: ${text}`)
+    }
+    t.ok(found > 0, `${name}: ${found} finds`)
+  }
+})
 
 t.test('the value of a private key is not stored, in whatever form the pair comes', async (t) => {
   const canary = 'Xy7canaryQ'
