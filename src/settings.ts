@@ -174,7 +174,6 @@ const defineSecret =
   })
 
 const notesGroup = 'Notes'
-const reserved = 'Reserved: without effect in this version.'
 
 const client = define('Who this is')
 const server = define('Server')
@@ -314,7 +313,7 @@ export const settings = {
   NOTES_RETENTION_DAYS: retention(
     undefined,
     integer(1, 36500),
-    `Notes are kept this long. Default: for ever. ${reserved}`,
+    'Notes of days are kept this long, counted from the newest one. Default: for ever.',
   ),
   COMPRESS_AFTER_DAYS: retention('7', integer(1, 3650), 'TimescaleDB compresses rows that are held back this long.'),
 
