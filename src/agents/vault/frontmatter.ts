@@ -12,34 +12,48 @@ export type Frontmatter = {
   yaml: string | null
   /** Null where it cannot be read. */
   values: Record<string, unknown> | null
+  /** Whole lines of each key at the top level, from its own to the one before the next key; offsets in `yaml`. */
+  lines: ReadonlyMap<string, Lines>
 }
+type Lines = readonly [from: number, to: number]
 
 const pattern = /^---[ \t]*\r?\n([\s\S]*?)^---[ \t]*(?:\r?\n|$)/m
 
+export const noFrontmatter: Frontmatter = { end: 0, yaml: null, values: {}, lines: new Map() }
+
 export const readFrontmatter = (text: string): Frontmatter => {
   const match = text.startsWith('---') ? pattern.exec(text) : null
-  if (match?.index !== 0) return { end: 0, yaml: null, values: {} }
+  if (match?.index !== 0) return noFrontmatter
   const yaml = match[1] ?? ''
-  return { end: match[0].length, yaml, values: valuesOf(yaml) }
+  return { end: match[0].length, yaml, ...readYaml(yaml) }
 }
 
 /** Aliases are not followed: a few lines can stand for gigabytes. */
-const valuesOf = (yaml: string): Record<string, unknown> | null => {
+const readYaml = (yaml: string): Pick<Frontmatter, 'values' | 'lines'> => {
+  const unread = { values: null, lines: new Map() }
   const document = parseDocument(yaml, { version: '1.1', uniqueKeys: true, logLevel: 'silent' })
-  if (document.errors.length > 0) return null
-  if (document.contents === null) return {}
-  if (!isMap(document.contents)) return null
+  if (document.errors.length > 0) return unread
+  if (document.contents === null) return { values: {}, lines: new Map() }
+  if (!isMap(document.contents)) return unread
+  const lines = new Map<string, Lines>()
+  for (const { key, value } of document.contents.items) {
+    const start = isScalar(key) ? key.range?.[0] : undefined
+    if (!isScalar(key) || typeof key.value !== 'string' || start === undefined) continue
+    const end = Math.max((value as { range?: readonly number[] | null } | null)?.range?.[1] ?? start, start)
+    // The value of a block ends after its last line, that of a word within it.
+    const lineEnd = yaml.indexOf('\n', end > start && yaml[end - 1] === '\n' ? end - 1 : end)
+    lines.set(key.value, [yaml.lastIndexOf('\n', start - 1) + 1, lineEnd === -1 ? yaml.length : lineEnd + 1])
+  }
   try {
-    return document.toJS({ maxAliasCount: 0 }) as Record<string, unknown>
+    return { values: document.toJS({ maxAliasCount: 0 }) as Record<string, unknown>, lines }
   } catch {
-    return null
+    return unread
   }
 }
 
 /** `key: value` lines, safe for readers of YAML 1.1 and 1.2. */
 export const propertyLines = (key: string, value: PropertyValue): string[] => {
   if (typeof value === 'object' && value !== null && 'date' in value) return [`${key}: ${value.date}`]
-  if (Array.isArray(value) && value.length === 0) return [`${key}: []`]
   return stringify({ [key]: value }, { version: '1.1', lineWidth: 0 })
     .trimEnd()
     .split('\n')
@@ -50,29 +64,36 @@ export const propertyLines = (key: string, value: PropertyValue): string[] => {
  * it stays as it is.
  */
 export const mergeFrontmatter = (
-  found: Frontmatter,
+  { yaml, values, lines }: Frontmatter,
   ours: Readonly<Record<string, PropertyValue>>,
   first: Readonly<Record<string, PropertyValue>>,
   eol: string,
 ): string | null => {
-  const { yaml, values } = found
   if (values === null) return null
   if (yaml === null) {
-    const lines = Object.entries({ ...ours, ...first }).flatMap(([key, value]) => propertyLines(key, value))
-    return ['---', ...lines, '---', ''].join(eol)
+    const all = Object.entries({ ...ours, ...first }).flatMap(([key, value]) => propertyLines(key, value))
+    return ['---', ...all, '---', ''].join(eol)
   }
-  let text = without(yaml, (key) => isOwnKey(key) && !(key in ours))
+  const changes: { lines: Lines; text: string }[] = []
   const missing: string[] = []
   for (const [key, value] of Object.entries(ours)) {
     if (key in values && isSame(values[key], value)) continue
-    const lines = propertyLines(key, value).join(eol)
-    const range = rangeOf(text, key)
-    if (range) text = `${text.slice(0, range[0])}${lines}${eol}${text.slice(range[1])}`
-    else missing.push(lines)
+    const text = propertyLines(key, value)
+      .map((line) => `${line}${eol}`)
+      .join('')
+    const place = lines.get(key)
+    if (place) changes.push({ lines: place, text })
+    else missing.push(text)
   }
-  const open = text === '' || text.endsWith('\n') ? text : `${text}${eol}`
-  return `---${eol}${open}${missing.map((lines) => `${lines}${eol}`).join('')}---${eol}`
+  for (const [key, place] of lines) if (isOwnKey(key) && !(key in ours)) changes.push({ lines: place, text: '' })
+  const text = replaced(yaml, changes)
+  return `---${eol}${text === '' || text.endsWith('\n') ? text : `${text}${eol}`}${missing.join('')}---${eol}`
 }
+
+const replaced = (yaml: string, changes: readonly { lines: Lines; text: string }[]): string =>
+  [...changes]
+    .sort((a, b) => b.lines[0] - a.lines[0])
+    .reduce((text, { lines: [from, to], text: by }) => text.slice(0, from) + by + text.slice(to), yaml)
 
 const isSame = (found: unknown, value: PropertyValue): boolean => {
   const wanted = typeof value === 'object' && value !== null && 'date' in value ? value.date : value
@@ -80,31 +101,12 @@ const isSame = (found: unknown, value: PropertyValue): boolean => {
   return JSON.stringify(is) === JSON.stringify(wanted)
 }
 
-/** Whole lines of a key at the top level: from its own to the one before the next key, blank lines and comments left out. */
-const rangeOf = (yaml: string, key: string): [from: number, to: number] | undefined => {
-  const document = parseDocument(yaml, { version: '1.1', logLevel: 'silent' })
-  if (!isMap(document.contents)) return undefined
-  const pair = document.contents.items.find((item) => isScalar(item.key) && item.key.value === key)
-  const start = isScalar(pair?.key) ? pair.key.range?.[0] : undefined
-  if (start === undefined) return undefined
-  const value = pair?.value as { range?: [number, number, number] | null } | null
-  const valueEnd = Math.max(value?.range?.[1] ?? start, start)
-  const from = yaml.lastIndexOf('\n', start - 1) + 1
-  const lineEnd = yaml.indexOf('\n', valueEnd > start && yaml[valueEnd - 1] === '\n' ? valueEnd - 1 : valueEnd)
-  return [from, lineEnd === -1 ? yaml.length : lineEnd + 1]
-}
-
 /** Ours; every other property is the person's. */
 export const isOwnKey = (key: string): boolean => key.startsWith('evo_')
 
-/** The text of the frontmatter without the lines of some keys. */
-export const without = (yaml: string, isMeant: (key: string) => boolean): string => {
-  const values = valuesOf(yaml)
-  if (values === null) return yaml
-  let text = yaml
-  for (const key of Object.keys(values).filter(isMeant)) {
-    const range = rangeOf(text, key)
-    if (range) text = text.slice(0, range[0]) + text.slice(range[1])
-  }
-  return text
-}
+/** What in the frontmatter is a person's. */
+export const withoutOwn = ({ yaml, lines }: Frontmatter): string =>
+  replaced(
+    yaml ?? '',
+    [...lines].filter(([key]) => isOwnKey(key)).map(([, place]) => ({ lines: place, text: '' })),
+  )

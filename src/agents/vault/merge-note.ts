@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { isOwnKey, mergeFrontmatter, readFrontmatter, without } from './frontmatter.ts'
+import { isOwnKey, mergeFrontmatter, noFrontmatter, readFrontmatter, withoutOwn } from './frontmatter.ts'
 import type { Note, PropertyValue } from './note.ts'
 import { findRegions, regionSha, regionText } from './regions.ts'
 
@@ -40,7 +40,7 @@ export const mergeNote = (found: string | null, note: NoteContent): MergedNote =
 const newNote = (note: NoteContent): string =>
   [
     mergeFrontmatter(
-      { end: 0, yaml: null, values: {} },
+      noFrontmatter,
       { ...note.properties, evo_regions: note.regions.map(({ name }) => name), evo_conflict: false },
       note.firstProperties,
       '\n',
@@ -139,11 +139,10 @@ export const personSha = (text: string): string => {
   const { regions } = findRegions(rest)
   for (const region of regions.filter(({ isOurs, name }) => isOurs || name.endsWith('.new')).reverse())
     rest = `${rest.slice(0, region.start)}%%${region.name}%%${rest.slice(region.end)}`
-  const yaml = without(front.yaml ?? '', isOwnKey)
   return createHash('sha256')
     .update(
       JSON.stringify([
-        yaml.trim(),
+        withoutOwn(front).trim(),
         rest
           .replace(/%%\w+\.new%%/g, '')
           .replace(/\n{2,}/g, '\n')

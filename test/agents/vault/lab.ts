@@ -10,7 +10,7 @@ import type { Db } from '../../../src/db.ts'
 import { generateTraffic } from '../../../src/demo/generate.ts'
 import { silentLog } from '../../../src/log.ts'
 import { createFolderDestination } from '../../../src/storage/folder-destination.ts'
-import { createTestDatabase } from '../../support/database.ts'
+import { createTestDatabase, testServer } from '../../support/database.ts'
 import { engineOn, storeTraffic } from '../lab.ts'
 
 export type Tap = { teardown(fn: () => unknown): void }
@@ -65,6 +65,13 @@ export const filesOf = async (folder: VaultFolder): Promise<Map<string, { text: 
 export const storeDays = (db: Db, some: { events?: number; days?: number; seed?: number } = {}): Promise<void> =>
   storeTraffic(
     db,
-    generateTraffic({ events: 6_000, sites: 2, seed: 5, days: 6, untilMs, anomaly: {}, ...some }).requests,
+    generateTraffic({ events: 2_500, sites: 2, seed: 5, days: 4, untilMs, anomaly: {}, ...some }).requests,
     untilMs,
   )
+
+/** One server for all databases of a file with many small tests. */
+export const shareServer = async (t: Tap): Promise<void> => {
+  const server = await testServer()
+  process.env.TEST_DATABASE_URL = server.url
+  t.teardown(() => server.stop())
+}
