@@ -24,6 +24,8 @@ export const forgetNotes = async (
   const found = await folder.findNotes()
   for (const path of [...own.map((row) => row.path), ...customers.flatMap((key) => found.get(key) ?? [])])
     await folder.remove(path)
+  for (const row of own) rows.set(row.note_id, { ...row, state: 'gone' })
+  await writeSegments()
   const paths = new Set(own.flatMap((row) => [row.path, row.delivered_path ?? row.path]))
   const tracked = new Map([...rows.values()].map((row) => [row.delivered_path, row]))
   const remote = await listRemote(work)
@@ -36,7 +38,6 @@ export const forgetNotes = async (
     await deleteNoteRow(db, note_id)
     rows.delete(note_id)
   }
-  await writeSegments()
   await push(work, remote, () => {})
 }
 

@@ -1,6 +1,6 @@
 import type { Db } from '../../db.ts'
 import { addDays } from '../days.ts'
-import type { Narrative, NarrativeRequest } from '../narrative.ts'
+import type { Narrative } from '../narrative.ts'
 import { readDays, readInsights, readVaultInput, selectAlerts, withAlerts } from '../read-vault-input.ts'
 import type { SiteDay, VaultInput } from '../report.ts'
 import type { NoteContext } from './context.ts'
@@ -46,17 +46,16 @@ export const writeAll = async (
       await act(draftDays(reports.filter(isMeant), insights.filter(isMeant), context))
     }
   }
-  const others = [
-    ...draftAlerts(
-      { alerts: input.alerts.filter((one) => one.state === 'open' || (isOfSite(scope, one) && one.window.to >= from)) },
-      context,
-    ),
-    ...(isEverything ? draftWeeks(weeksOf(input, scope), context) : []),
-  ]
-  const texts = await narrate(deps, work, scope, others, eachDays, options)
+  const alerts = draftAlerts(
+    { alerts: input.alerts.filter((one) => one.state === 'open' || (isOfSite(scope, one) && one.window.to >= from)) },
+    context,
+  )
+  const weeks = isEverything ? draftWeeks(weeksOf(input, scope), context) : []
+  const others = [...alerts, ...weeks]
+  const total = others.length + days.length
+  const texts = await narrate(deps, work, scope, { alerts, eachDays, weeks, total }, options)
 
   const visited = new Set<string>()
-  const total = others.length + days.length
   let done = 0
   const write = async (drafts: readonly NoteDraft[]): Promise<void> => {
     for (const draft of drafts) {
@@ -86,7 +85,8 @@ export const writeSegments = async (deps: VaultDeps, work: Work): Promise<void> 
     { segments, funnels: [], customers: [], heatmaps: [] },
     contextOf(deps, work, { ...input, segments }),
   )
-  const texts = await narrate(deps, work, { kind: 'hourly', days: [] }, drafts, async () => {}, {})
+  const told = { alerts: [], eachDays: async () => {}, weeks: drafts, total: drafts.length }
+  const texts = await narrate(deps, work, { kind: 'hourly', days: [] }, told, {})
   for (const draft of drafts) await writeNote(work, draft.finish(textOf(draft, texts)))
 }
 
@@ -101,19 +101,45 @@ const readFrame = async ({ db, timeZone, customersMax }: VaultDeps, from: string
   }
 }
 
-/** Texts of all notes at once, for they share one budget. Without a narrator the plain ones stand, and nothing is gathered. */
+type Told = {
+  readonly alerts: readonly NoteDraft[]
+  readonly eachDays: (act: (drafts: NoteDraft[]) => Promise<void>) => Promise<void>
+  readonly weeks: readonly NoteDraft[]
+  readonly total: number
+}
+
+/**
+ * Texts that are better than the plain ones. All share one budget, so that what matters most comes first: alerts, the latest
+ * days, what looks at weeks, and older days a few at a time. Without a narrator nobody is asked.
+ */
 const narrate = async (
   { narrator }: VaultDeps,
   { signal }: Work,
   scope: VaultScope,
-  others: readonly NoteDraft[],
-  eachDays: (act: (drafts: NoteDraft[]) => Promise<void>) => Promise<void>,
+  { alerts, eachDays, weeks, total }: Told,
   { onProgress }: VaultOptions,
 ): Promise<ReadonlyMap<string, Narrative>> => {
-  if (!narrator) return new Map()
-  const requests: NarrativeRequest[] = requestsOf(others)
-  await eachDays(async (drafts) => void requests.push(...requestsOf(drafts)))
-  return narrator(scope.kind)(requests, (done, total) => onProgress?.({ phase: 'texts', done, total }), signal)
+  const texts = new Map<string, Narrative>()
+  if (!narrator) return texts
+  const ask = narrator(scope.kind)
+  let done = 0
+  const add = async (drafts: readonly NoteDraft[]): Promise<void> => {
+    const step = (): void => onProgress?.({ phase: 'texts', done: Math.min(++done, total), total })
+    for (const [id, text] of await ask(requestsOf(drafts), step, signal))
+      if (text.source === 'model') texts.set(id, text)
+  }
+  await add(alerts)
+  let areWeeksTold = false
+  const addWeeks = async (): Promise<void> => {
+    if (!areWeeksTold) await add(weeks)
+    areWeeksTold = true
+  }
+  await eachDays(async (drafts) => {
+    await add(drafts)
+    await addWeeks()
+  })
+  await addWeeks()
+  return texts
 }
 
 const weeksOf = ({ funnels, heatmaps, segments, customers }: VaultInput, scope: VaultScope) => ({
