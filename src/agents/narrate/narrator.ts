@@ -42,6 +42,7 @@ const dayMs = 24 * 3600 * 1000
 /** What the model would see of a note is made again when its turn comes: a vault of many months is asked about at once. */
 type Waiting = { readonly request: NarrativeRequest; readonly key: string; readonly latest: string }
 type Run = {
+  begin: () => Asking
   counts: Counts
   span: Span
   report: Parameters<Narrate>[1]
@@ -51,19 +52,24 @@ type Counts = { kept: number; written: number; rejected: number; unanswered: num
 
 /**
  * Has Claude write the texts of notes over their facts. Promises an answer to every request, and never throws: where no
- * text could be had that holds against the facts, within the budget of the run, the plain one stands. Texts are kept by
- * the hash of their facts, so that an unchanged note costs nothing, also after a restart.
+ * text could be had that holds against the facts, within the budget, the plain one stands. One narrator is one run: its
+ * budget is for all that it is asked, and once the API has refused it asks no more. Texts are kept by the hash of their
+ * facts, so that an unchanged note costs nothing, also after a restart.
  */
-export const createNarrator =
-  (deps: NarratorDeps): Narrate =>
-  async (requests, report, signal) => {
+export const createNarrator = (deps: NarratorDeps): Narrate => {
+  let asking: Asking | undefined
+  const begin = (): Asking => {
+    asking ??= createAsking(deps, createBudget(deps.limits, { clock: deps.clock, model: deps.model.name }))
+    return asking
+  }
+  return async (requests, report, signal) => {
     const answers = new Map<string, Narrative>(requests.map(({ noteId, plain }) => [noteId, plain]))
     const counts: Counts = { kept: 0, written: 0, rejected: 0, unanswered: 0, failed: 0, plain: 0 }
     const tracer = trace.getTracer('evothesis')
     const span = tracer.startSpan('evothesis.narrate', { attributes: { 'evothesis.notes': requests.length } })
     try {
       await context.with(trace.setSpan(context.active(), span), () =>
-        narrateAll(deps, requests, answers, { counts, span, report, signal }),
+        narrateAll(deps, requests, answers, { begin, counts, span, report, signal }),
       )
       span.setStatus({ code: SpanStatusCode.OK })
     } catch (error) {
@@ -78,14 +84,15 @@ export const createNarrator =
     }
     return answers
   }
+}
 
 const narrateAll = async (
   deps: NarratorDeps,
   requests: readonly NarrativeRequest[],
   answers: Map<string, Narrative>,
-  { counts, span, report, signal }: Run,
+  { begin, counts, span, report, signal }: Run,
 ): Promise<void> => {
-  const { db, clock, log, model, limits } = deps
+  const { db, clock, log, model } = deps
   let done = 0
   const finish = (): void => report?.(++done, requests.length)
   const worthwhile: Waiting[] = []
@@ -115,18 +122,19 @@ const narrateAll = async (
   }
   if (waiting.length === 0) return
   waiting.sort(byWorth)
-  const budget = createBudget(limits, { clock, model: model.name })
-  const ask = createAsking(deps, budget, signal)
+  const { ask, budget } = begin()
+  const before = budget.spent().requests
   const next = waiting.values()
   const work = async (): Promise<void> => {
     for (const one of next) {
-      const answer = await ask(one)
+      const answer = await ask(one, signal)
       if (answer?.kind === 'written') answers.set(one.request.noteId, answer.narrative)
       counts[answer?.kind ?? 'failed']++
       finish()
     }
   }
   await Promise.all(Array.from({ length: Math.min(atOnce, waiting.length) }, work))
+  if (budget.spent().requests === before) return
   await deleteKeptBefore(db, clock.now() - deps.keepDays * dayMs)
   const { requests: sent, inputTokens, outputTokens: written, usd } = budget.spent()
   span.setAttributes({ 'evothesis.requests': sent, 'evothesis.usd': usd, 'evothesis.texts': counts.written })
@@ -149,7 +157,7 @@ const latestOf = (view: View): string =>
     .at(-1) ?? ''
 
 /** Asks about one note after another until the run has to end: what comes after is left plain at once. */
-const createAsking = (deps: NarratorDeps, budget: Budget, stop: AbortSignal | undefined) => {
+const createAsking = (deps: NarratorDeps, budget: Budget) => {
   const { clock, log, model } = deps
   let ended: Failure | undefined
   let unavailable = 0
@@ -162,7 +170,7 @@ const createAsking = (deps: NarratorDeps, budget: Budget, stop: AbortSignal | un
   if (!isPriced(model.name))
     log.warn({}, `the prices of ${pricesAsOf} do not name AGENTS_MODEL: it is counted as the dearest model`)
 
-  return async (one: Waiting): Promise<Answer | undefined> => {
+  const ask = async (one: Waiting, stop: AbortSignal | undefined): Promise<Answer | undefined> => {
     if (ended || stop?.aborted) return undefined
     const { request, key } = one
     const view = viewOf(request.facts)
@@ -186,7 +194,9 @@ const createAsking = (deps: NarratorDeps, budget: Budget, stop: AbortSignal | un
       return undefined
     }
   }
+  return { ask, budget }
 }
+type Asking = ReturnType<typeof createAsking>
 
 /** What was paid for is in the note also where it cannot be kept. */
 const keep = async (

@@ -19,7 +19,7 @@ const attemptMs = 60_000
 const retries = 2
 
 /**
- * Who writes the texts of notes, as the settings say; a function of the kind of run. With AGENTS=off the SDK is not even
+ * Who writes the texts of notes, as the settings say; a function that begins a run, whose budget is for all it is asked. With AGENTS=off the SDK is not even
  * loaded. Throws `setting_invalid` for AGENTS=on without a key: a key found elsewhere on the machine is never taken.
  */
 export const openNarrator = (deps: {
@@ -47,11 +47,14 @@ export const openNarrator = (deps: {
       ...(kind === 'hourly' && { subjects: hourlySubjects }),
     })
   }
-  return (kind) => async (requests, report, signal) => {
-    const narrate = await narratorOf(kind).catch((error: unknown) => {
-      log.error({ reason: messageOf(error) }, 'the SDK of the Claude API could not be loaded')
-      return narratePlainly
-    })
-    return narrate(requests, report, signal)
+  return (kind) => {
+    let opened: Promise<Narrate> | undefined
+    return async (requests, report, signal) => {
+      opened ??= narratorOf(kind).catch((error: unknown) => {
+        log.error({ reason: messageOf(error) }, 'the SDK of the Claude API could not be loaded')
+        return narratePlainly
+      })
+      return (await opened)(requests, report, signal)
+    }
   }
 }
