@@ -34,7 +34,7 @@ export const heatmapSvg = (report: HeatmapReport): string | null => {
   })
   const left = width + 2 * margin
   const depth = report.scroll.map(({ percent, reached }, index) => {
-    const y = headHeight + 20 + index * 40
+    const y = headHeight + 20 + index * 48
     const share = reached.value ?? 0
     return [
       `<text x="${left}" y="${y}" font-size="12">${percent} % of the page</text>`,

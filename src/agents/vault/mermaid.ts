@@ -11,7 +11,7 @@ import { printFact } from './print-fact.ts'
 const nodesMax = 25
 const edgesMax = 25
 const slicesMax = 8
-const barsMax = 31
+const barsMax = 14
 const periodsMax = 12
 
 /** The steps from top to bottom, and who leaves beside them. */
