@@ -43,9 +43,14 @@ export const readStaticFiles = (folder: string): Map<string, StaticFile> => {
 
 const readStaticFile = (file: string): StaticFile => {
   const body = readFileSync(file)
+  let encoded: StaticFile['encoded']
   return {
     body,
-    encoded: compressible.test(file) ? { br: brotliCompressSync(body), gzip: gzipSync(body, { level: 9 }) } : undefined,
+    // When it is first asked for: a start waits for nothing.
+    get encoded() {
+      if (compressible.test(file)) encoded ??= { br: brotliCompressSync(body), gzip: gzipSync(body, { level: 9 }) }
+      return encoded
+    },
     contentType: contentTypes[path.extname(file)] ?? 'application/octet-stream',
     etag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`,
   }

@@ -11,6 +11,7 @@ import type { Exporter } from './exporter.ts'
 import { openReplay } from './replay.ts'
 import { selectHolder } from './retention.ts'
 import { selectStatus } from './status.ts'
+import { verifyDestination } from './verify.ts'
 import { warehouseStatements } from './warehouse-command.ts'
 
 type Deps = {
@@ -35,7 +36,7 @@ export const replayQuery = z.strictObject({
   format: z.enum(exportFormats).optional(),
 })
 
-/** `POST /export/run`, `POST /export/replay?from=&to=`, `POST /export/adopt`, `GET /export/status`, `GET /export/config`; all for the admin token. */
+/** `POST /export/run`, `POST /export/replay?from=&to=`, `POST /export/verify`, `POST /export/adopt`, `GET /export/status`, `GET /export/config`; all for the admin token. */
 export const exportRoutes = (app: App, deps: Deps): void => {
   const { db, clock, config, exporter, destinations } = deps
   const onRequest = requireAdmin(deps.adminToken)
@@ -54,6 +55,17 @@ export const exportRoutes = (app: App, deps: Deps): void => {
     if (!range.success) throw new AppError('request_invalid', z.prettifyError(range.error))
     const opened = await openReplay(db, range.data)
     return { status: 'done', opened, ...(await exporter.run({ probe: true })) }
+  })
+
+  // From the manifests and what each destination keeps of its files; the command reads every byte as well.
+  app.post('/export/verify', { onRequest }, async () => {
+    const reports = await Promise.all(
+      destinations.map(async (destination) => {
+        const { chain: _chain, ...report } = await verifyDestination(destination, { full: false })
+        return { destination: destination.name, ...report }
+      }),
+    )
+    return { destinations: reports }
   })
 
   app.post('/export/adopt', { onRequest }, () => deps.adopt())

@@ -40,6 +40,24 @@ export const exportDescribed: readonly Described[] = [
     summary: 'Delivers parts of a time again.',
   },
   {
+    ...{ method: 'POST', path: '/export/verify', role: 'operator' },
+    answer: z.object({
+      destinations: z.array(
+        z.looseObject({
+          ...{
+            destination: z.string(),
+            manifests: z.number(),
+            objects: z.number(),
+            bytes: z.number(),
+            events: z.number(),
+          },
+          problems: z.array(z.looseObject({ kind: z.string(), key: z.string(), message: z.string() })),
+        }),
+      ),
+    }),
+    summary: 'Checks every destination from its manifests: chains, files, sizes, checksums that it keeps itself.',
+  },
+  {
     ...{ method: 'POST', path: '/export/adopt', role: 'operator' },
     answer: z.object({ manifests: z.number(), events: z.number(), epoch: z.string() }),
     summary: 'Takes over what an earlier life of this database delivered.',
