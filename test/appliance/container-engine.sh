@@ -18,6 +18,8 @@ set -euo pipefail
 base="${TMPDIR:-/var/tmp}"
 home="${base%/}/evothesis-containers"
 podman=(podman --root "$home/storage" --runroot "$home/run" --storage-driver vfs --cgroup-manager=cgroupfs --runtime runc)
+# Images without a host in their name are those of this machine, as they are for `docker build`.
+export CONTAINERS_CONF="$home/containers.conf"
 packages=ca-certificates,libstdc++6,libatomic1,postgresql-17,postgresql-17-timescaledb,gosu,nginx,openssl,curl
 
 skip() {
@@ -29,6 +31,7 @@ install() {
   [ "$(id -u)" = 0 ] || skip 'containers need root here'
   grep -qs '^ID=debian$' /etc/os-release || skip 'this machine is not Debian'
   mkdir -p "$home"
+  printf '[engine]\ncompat_api_enforce_docker_hub = false\n' >"$CONTAINERS_CONF"
   if ! command -v podman >/dev/null || ! command -v runc >/dev/null || ! [ -e /usr/libexec/podman/catatonit ] || ! command -v debootstrap >/dev/null; then
     { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
       podman runc catatonit netavark aardvark-dns iptables debootstrap ca-certificates >/dev/null; } >&2 ||
@@ -144,9 +147,9 @@ case "${1:-}" in
     root_file_system
     for name in "$@"; do
       case "$name" in
-        */node:*) stand_in "$name" 'CMD ["node"]' 'ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt' ;;
-        */nginx:*) stand_in "$name" 'CMD ["nginx","-g","daemon off;"]' 'STOPSIGNAL SIGQUIT' ;;
-        */timescaledb:*) stand_in "$name" 'ENTRYPOINT ["docker-entrypoint.sh"]' 'CMD ["postgres"]' 'STOPSIGNAL SIGINT' ;;
+        node:*) stand_in "$name" 'CMD ["node"]' 'ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt' ;;
+        nginx:*) stand_in "$name" 'CMD ["nginx","-g","daemon off;"]' 'STOPSIGNAL SIGQUIT' ;;
+        timescale/timescaledb:*) stand_in "$name" 'ENTRYPOINT ["docker-entrypoint.sh"]' 'CMD ["postgres"]' 'STOPSIGNAL SIGINT' ;;
         *) skip "there is no stand-in for $name" ;;
       esac
     done

@@ -108,7 +108,7 @@ writeFileSync(
       ),
       nginx: { ...localLog, ...limits, ports: ['127.0.0.1::443'] },
       s3: {
-        image: 'docker.io/library/node:24-bookworm-slim',
+        image: 'node:24-bookworm-slim',
         ...{ ...localLog, ...limits, init: true },
         command: ['node', '/s3/server.cjs'],
         volumes: [`${folder}/s3:/s3`, `${path.join(root, 'node_modules')}:/s3/node_modules:ro`],
@@ -183,8 +183,8 @@ const buildImages = (): void => {
     )
     execFileSync(ENGINE, ['images', ...new Set([...bases, release.images.database])], { cwd: root, stdio: 'inherit' })
   }
-  buildImage('app', `docker.io/${release.images.app}`)
-  buildImage('web', `docker.io/${release.images.web}`)
+  buildImage('app', release.images.app)
+  buildImage('web', release.images.web)
 }
 
 t.test('the images are built, and hold neither build tools nor an account with rights', async (t) => {
@@ -198,7 +198,7 @@ t.test('the images are built, and hold neither build tools nor an account with r
       'none',
       '--entrypoint',
       'sh',
-      `docker.io/${release.images.app}`,
+      release.images.app,
       '-c',
       command,
     ).trim()
