@@ -40,6 +40,8 @@ const lagGraceMs = 2 * hourMs
 /** A site that brought as many events in the day before is not expected to be silent for an hour. */
 const silentMs = hourMs
 const eventsOfDayMin = 2_400
+/** An erasure takes minutes; the law gives a month. */
+const erasureAgeMsMax = 24 * hourMs
 const spoolAgeMsMax = 10 * minuteMs
 const spoolShareMax = 0.8
 const memoryShareMin = 0.05
@@ -99,6 +101,26 @@ export const rules: readonly Rule[] = [
          order by 1 limit 20`,
       )
       return rows
+    },
+  },
+  {
+    ...{ alert: 'erasure_late', severity: 'warning', everyMs: 5 * minuteMs },
+    async check({ db, clock }) {
+      const [row] = await db.query<{ erasures: number; oldest: number | null; room: string | null }>(
+        `select count(*) as erasures, (extract(epoch from min(requested_at)) * 1000)::bigint as oldest,
+                string_agg(distinct case when spool_done_at is null then 'the spool' when export_done_at is null
+                                         then 'delivered files' when collect_done_at is null then 'rejects' else 'notes' end, ', ') as room
+         from erasures where finished_at is null and requested_at < to_timestamp($1::float8 / 1000)`,
+        [clock.now() - erasureAgeMsMax],
+      )
+      if (row?.oldest == null) return []
+      const which = row.erasures === 1 ? 'A person waits' : `${row.erasures} people wait`
+      return [
+        {
+          subject: '',
+          text: `${which} to be forgotten, the longest for ${hoursText(clock.now() - row.oldest)}; still to do: ${row.room}.`,
+        },
+      ]
     },
   },
   {

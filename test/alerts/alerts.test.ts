@@ -108,6 +108,19 @@ t.test('each rule finds what it is for, and nothing where all is well', async (t
   clock.nowMs += 1.5 * hourMs
   t.match(await find('collect_silent'), [{ text: /No event has come for 90 minutes; the day before brought 240[01]/ }])
 
+  await db.execute(
+    `insert into erasures (requested_at, requested_by, kind, subject_hash, spool_done_at)
+     values (to_timestamp($1::float8 / 1000), 'a test', 'visitor', gen_random_uuid(), now())`,
+    [clock.nowMs - 23 * hourMs],
+  )
+  t.same(await find('erasure_late'), [])
+  clock.nowMs += 2 * hourMs
+  t.match(await find('erasure_late'), [
+    { text: 'A person waits to be forgotten, the longest for 25 hours; still to do: delivered files.' },
+  ])
+  await db.execute('update erasures set finished_at = now()')
+  t.same(await find('erasure_late'), [])
+
   const at = (minutes: number, bytes = 5e6) => ({
     spooled: async () => ({ bytes, oldestMs: clock.nowMs - minutes * 60_000 }),
   })
