@@ -322,7 +322,11 @@ t.test('an API that hangs, resets, or answers with something else: plain texts',
     'half of it': () => ({ body: '{"type":"message","content":[' }),
     'a negative usage': () => message([], { usage: { input_tokens: -1_000_000, output_tokens: 0 } }),
     'content that is no list': () => ({ body: { type: 'message', content: 'x', stop_reason: null, usage: {} } }),
-    'a huge reply': () => ({ body: JSON.stringify({ type: 'message', text: 'x'.repeat(3_000_000) }) }),
+    'a huge reply': () =>
+      message([
+        { type: 'thinking', thinking: 'x'.repeat(3_000_000), signature: 's' },
+        { type: 'text', text: JSON.stringify({ paragraphs: [{ pieces: good }] }) },
+      ]),
     'an endless draft': () => draftReply([text('Sessions '.repeat(20_000)), value('f1')]),
   }
   for (const [what, part] of Object.entries(broken)) {
