@@ -12,8 +12,7 @@ type Name = { readonly at: number; readonly seen: VisibleFact; readonly dimensio
  * number must stand beside the word and the name that it belongs to. Fails closed: what cannot be checked is refused.
  */
 export const checkSentence = (pieces: readonly DraftPiece[], view: View): string[] => {
-  const written = pieces.map((piece) => (piece.kind === 'text' ? piece.text : ' ')).join(' ')
-  const text = written.toLowerCase()
+  const text = pieces.map((piece) => (piece.kind === 'text' ? piece.text.toLowerCase() : ' ')).join(' ')
   const words = wordsOf(text).map(bare)
   const printed: Printed[] = []
   const names: Name[] = []

@@ -27,14 +27,14 @@ const numberWords = words(`
 const tens = '(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)'
 const ones = '(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|hundred|thousand|million)'
 const numberShapes: readonly RegExp[] = [
-  new RegExp(`^(?:${tens}|${ones}|hundred|many|several)*(?:${tens}|${ones})(?:s|th|fold|teen)?$`),
+  new RegExp(`^(?:${tens}|${ones}|many|several)*(?:${tens}|${ones})(?:s|th|fold|teen)?$`),
   /(?:zwanzig|dreissig|vierzig|funfzig|sechzig|siebzig|achtzig|neunzig|hundert|tausend|zehn|fach)$/,
   /^(?:twen|thir|four|fif|six|seven|eigh|nine)t(?:y|ieth|ies|een|eens|eenth)$/,
 ]
 /** As numbers are written with letters; `I` is a person and `MIX` a word. */
 const roman = /^(?=[IVXLCDM]{2,}$)M{0,4}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})$/
 
-/** Two letters together mean nothing in English but these; letters by themselves spell numbers. */
+/** Letters by themselves spell numbers, but for the words `a` and `I` and the ends of contractions. */
 export const isNumberWord = (raw: string): boolean => {
   const word = bare(raw)
   if (word.length === 1) return !['a', 'i', 's', 't'].includes(word)
@@ -76,13 +76,15 @@ export const directions: Readonly<Record<'up' | 'down' | 'flat', ReadonlySet<str
     rise rises rose risen rising increase increases increased increasing grow grows grew grown growing growth climb climbs
     climbed climbing gain gains gained gaining jump jumps jumped jumping surge surges surged soar soared soaring spike spiked
     higher more greater above exceed exceeds exceeded exceeding up upward upwards larger bigger longer stronger heavier
-    outperform outperformed over additional extra ahead
+    outperform outperformed over additional extra ahead rally rallied boom boomed boost boosted swell swelled rebound rebounded recover recovered
+    recovery climbing uptick upswing
   `),
   down: words(`
     fall falls fell fallen falling decrease decreases decreased decreasing decline declines declined declining drop drops
     dropped dropping shrink shrinks shrank shrunk lower less fewer below down downward downwards smaller shorter weaker dip
     dips dipped slump slumped plunge plunged tumble tumbled reduce reduces reduced reduction slide slid sink sank under
-    underperform underperformed behind lag lagged loses
+    underperform underperformed behind lag lagged loses collapse collapsed crash crashed vanish vanished disappear disappeared
+    slip slipped erode eroded weaken weakened shed recede receded downturn downtick
   `),
   flat: words('unchanged stable steady flat constant identical similar alike'),
 }

@@ -165,6 +165,9 @@ const lies: Record<string, string[]> = {
     'Orders were up: {f2}.',
     'The drop-off was lower by {f9}.',
     'Sessions did not rise: {f1}.',
+    'Orders recovered to {f2}.',
+    'Sessions collapsed to {f1}.',
+    'Check why sessions vanished. Orders were {f2}.',
     'Orders never fell below {f2}.',
     'Sessions rose and fell: {f1}.',
     'Errors rose to {f10}.',
@@ -305,5 +308,11 @@ t.test('the gate lets honest texts through, with the ids of the facts', (t) => {
       ],
     },
   })
+  t.end()
+})
+
+t.test('no word keeps the gate busy', (t) => {
+  for (const word of ['hundred', 'seventy', 'many', 'several', 'I', 'IV', 'zehn', 'a-', '. ', ', "', 'é'])
+    t.ok(isRefused(draftOf(`${word.repeat(390 / word.length)}x {f1}`)), word)
   t.end()
 })
