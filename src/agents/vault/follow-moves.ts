@@ -1,5 +1,5 @@
 import { sha256OfText } from '../../storage/sha256.ts'
-import { setNoteState } from './note-rows.ts'
+import { doubtDelivery, type NoteRow, setNoteState } from './note-rows.ts'
 import { isNote, saveRow, saveText, tryFile, type Work } from './work.ts'
 
 /**
@@ -10,29 +10,28 @@ import { isNote, saveRow, saveText, tryFile, type Work } from './work.ts'
 export const followMoves = async (work: Work): Promise<ReadonlySet<string>> => {
   const { folder, rows } = work
   const there = new Set(await folder.list())
-  for (const row of rows.values())
-    if (row.state === 'removed' && there.has(row.path)) await saveRow(work, { ...row, state: 'active' })
-  const active = [...rows.values()].filter(({ state }) => state === 'active')
-  const missing = active.filter(({ path, kind }) => kind !== 'picture' && !there.has(path))
-  if (missing.length === 0) return new Set()
   const found = await folder.findNotes()
-  const taken = new Set(active.filter(({ path }) => there.has(path)).map(({ path }) => path))
-  const lost = []
-  for (const row of missing) {
-    const moved = isNote(row) ? found.get(row.note_id)?.find((path) => !taken.has(path)) : undefined
-    if (moved === undefined) {
-      lost.push(row)
-      continue
-    }
-    taken.add(moved)
-    await saveRow(work, { ...row, path: moved })
-    work.log.info({ note: row.note_id }, 'a note was moved in the vault')
+  const owners = new Map([...found].flatMap(([id, paths]) => paths.map((path) => [path, id] as const)))
+  /** The file at the row's path is the row's, or nobody's. */
+  const isThere = (row: NoteRow): boolean =>
+    there.has(row.path) && (owners.get(row.path) ?? row.note_id) === row.note_id
+  for (const row of rows.values())
+    if (row.state === 'removed' && isThere(row)) await saveRow(work, { ...row, state: 'active' })
+  const active = [...rows.values()].filter(({ state, kind }) => state === 'active' && kind !== 'picture')
+  const gone: NoteRow[] = []
+  for (const row of active) {
+    const [first, ...others] = isNote(row) ? (found.get(row.note_id) ?? []) : []
+    if (first === row.path || others.includes(row.path)) continue
+    if (first !== undefined) {
+      await saveRow(work, { ...row, path: first })
+      work.log.info({ note: row.note_id }, 'a note was moved in the vault')
+    } else if (!isThere(row)) gone.push(row)
   }
-  if (lost.length > 1 && lost.length * 2 > active.filter(({ kind }) => kind !== 'picture').length) {
-    work.log.warn({ notes: lost.length }, 'most notes are missing from the vault: they are brought back')
-    return new Set(lost.map(({ note_id }) => note_id))
+  if (gone.length > 1 && gone.length * 2 > active.length) {
+    work.log.warn({ notes: gone.length }, 'most notes are missing from the vault: they are brought back')
+    return new Set(gone.map(({ note_id }) => note_id))
   }
-  for (const row of lost) {
+  for (const row of gone) {
     await setNoteState(work.db, row.note_id, 'removed')
     rows.set(row.note_id, { ...row, state: 'removed' })
     work.log.info({ note: row.note_id }, 'a note was deleted from the vault, and stays away')
@@ -40,10 +39,26 @@ export const followMoves = async (work: Work): Promise<ReadonlySet<string>> => {
   return new Set()
 }
 
+/**
+ * Of notes that this disk has lost while the destination does not answer: what people wrote into them is there still, and
+ * is to be fetched before anything is written over it.
+ */
+export const keepInDoubt = async (work: Work, lost: ReadonlySet<string>): Promise<void> => {
+  for (const id of lost) {
+    const row = work.rows.get(id)
+    if (!row || (await work.folder.read(row.path)) !== null) continue
+    await doubtDelivery(work.db, id)
+    work.rows.set(id, {
+      ...row,
+      ...{ delivered_sha256: null, delivered_person_sha256: row.blank_sha256, delivered_tag: null },
+    })
+  }
+}
+
 /** What people wrote since, in notes that this run has no news for: it is delivered all the same. */
-export const noticeEdits = async (work: Work, isWritten: (noteId: string) => boolean): Promise<void> => {
+export const noticeEdits = async (work: Work): Promise<void> => {
   for (const row of [...work.rows.values()]) {
-    if (row.state !== 'active' || isWritten(row.note_id) || work.signal.aborted) continue
+    if (row.state !== 'active' || work.signal.aborted) continue
     await tryFile(work, async () => {
       const text = await work.folder.read(row.path)
       if (text !== null && sha256OfText(text) !== row.sha256) await saveText(work, row, text)

@@ -170,8 +170,9 @@ export const contentOf = (text: string): NoteContent => {
 const asProperty = (value: unknown): PropertyValue =>
   value instanceof Date ? { date: value.toISOString().slice(0, 10) } : (value as PropertyValue)
 
-/** Whose note a file is; undefined for one of a person's own. */
+/** Whose note a file is; undefined for one of a person's own. Read without the rest of the properties: there are many files. */
 export const noteIdOf = (text: string): string | undefined => {
-  const id = readFrontmatter(text.replace(/^\uFEFF/, '')).values?.evo_id
-  return typeof id === 'string' ? id : undefined
+  const front = /^\uFEFF?---[ \t]*\r?\n([\s\S]*?)^---[ \t]*\r?$/m.exec(text)
+  if (front?.index !== 0) return undefined
+  return /^evo_id:[ \t]*(["']?)([\w.-]+)\1[ \t]*(?:#.*)?\r?$/m.exec(front[1] ?? '')?.[2]
 }

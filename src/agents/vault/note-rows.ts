@@ -68,6 +68,14 @@ export const markDelivered = (db: Queryable, noteId: string, delivery: NoteDeliv
     [noteId, delivery.to, delivery.path, delivery.sha256, delivery.personSha256, delivery.tag],
   )
 
+/** What is at the destination has to be looked at, and compared with a note that nobody wrote into. */
+export const doubtDelivery = (db: Queryable, noteId: string): Promise<number> =>
+  db.execute(
+    `update notes set delivered_sha256 = null, delivered_person_sha256 = blank_sha256, delivered_tag = null
+     where note_id = $1::text`,
+    [noteId],
+  )
+
 /** Nothing of the note is at the destination any more. */
 export const clearDelivery = (db: Queryable, noteId: string): Promise<number> =>
   db.execute(

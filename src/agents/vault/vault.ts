@@ -1,7 +1,7 @@
 import { isAppError, messageOf } from '../../errors.ts'
 import type { Destination } from '../../storage/destination.ts'
 import { withVaultLock } from '../lock.ts'
-import { followMoves, noticeEdits } from './follow-moves.ts'
+import { followMoves, keepInDoubt, noticeEdits } from './follow-moves.ts'
 import { forgetNotes } from './forget-notes.ts'
 import { insertVaultRun, selectVaultStatus, trimVaultRuns, type VaultStatus } from './note-rows.ts'
 import { pull, type Remote } from './pull.ts'
@@ -37,7 +37,9 @@ export const createVault = (deps: VaultDeps): Vault => {
     try {
       return await pull(one, lost)
     } catch (error) {
-      return failed(one, error)
+      const nothing = failed(one, error)
+      await keepInDoubt(one, lost)
+      return nothing
     }
   }
 
@@ -72,13 +74,14 @@ export const createVault = (deps: VaultDeps): Vault => {
         await folder.tidy()
         const remote = await pullQuietly(one)
         await writeAll(deps, one, scope, options)
+        await noticeEdits(one)
         await pushQuietly(one, remote, options)
         return end(one)
       }),
     deliver: (options = {}) =>
       work(options.signal, async (one) => {
         const remote = await pullQuietly(one)
-        await noticeEdits(one, () => false)
+        await noticeEdits(one)
         await pushQuietly(one, remote, options)
         return end(one)
       }),

@@ -34,11 +34,14 @@ export type Work = {
   /** By note id; as the database has them. */
   readonly rows: Map<string, NoteRow>
   readonly report: VaultReport
+  /** Problems that were told already. */
+  readonly told: Set<string>
 }
 
-export const beginWork = async (work: Omit<Work, 'rows' | 'report'>): Promise<Work> => ({
+export const beginWork = async (work: Omit<Work, 'rows' | 'report' | 'told'>): Promise<Work> => ({
   ...work,
   rows: new Map((await selectNotes(work.db)).map((row) => [row.note_id, row])),
+  told: new Set(),
   report: { written: 0, conflicts: 0, taken: 0, delivered: 0, problems: 0, error: null },
 })
 
@@ -70,6 +73,8 @@ export const tryFile = async (work: Work, act: () => Promise<void>): Promise<voi
     await act()
   } catch (error) {
     if (!(error instanceof VaultFileError)) throw error
+    if (work.told.has(error.message)) return
+    work.told.add(error.message)
     work.report.problems++
     work.log.warn({ err: error }, `a note is left as it is: ${error.message}`)
   }

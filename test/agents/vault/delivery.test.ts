@@ -153,6 +153,23 @@ t.test('a bucket without keys: the vault is on the disk, and waits', async (t) =
   t.match(await lab.vault.status(), { pending: report.written, delivery_error: /needs keys/ })
 })
 
+t.test('a disk that was lost while the bucket is away: words in the bucket are not written over', async (t) => {
+  const lab = await shop(t)
+  await lab.vault.write({ kind: 'nightly' })
+  const own = (await lab.reader.read(lastDay)).toString()
+  await lab.put(lastDay, `${own}\nPrecious words.\n`)
+  await lab.vault.deliver()
+  await rm(lab.folder.root, { recursive: true })
+  lab.proxy.break({ bucket: 'vault-bucket', step: 'list', fault: '503' })
+  t.match(await lab.vault.write({ kind: 'nightly' }), { error: /503/ })
+  t.ok((await lab.files()).has(lastDay), 'the vault is whole')
+  lab.proxy.break(undefined)
+  t.match(await lab.vault.write({ kind: 'nightly' }), { error: null })
+  t.match((await lab.reader.read(lastDay)).toString(), 'Precious words.')
+  t.match((await lab.files()).get(lastDay)?.text, 'Precious words.')
+  t.same(await lab.differences(), [])
+})
+
 t.test('a machine that lost everything takes over what it delivered before', async (t) => {
   const lab = await shop(t)
   await lab.vault.write({ kind: 'nightly' })

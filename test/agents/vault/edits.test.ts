@@ -104,6 +104,21 @@ t.test('a note that was renamed or moved is followed, and links lead to it', asy
   t.match(await write(lab), { written: 0, delivered: 0 })
 })
 
+t.test('two notes whose names were swapped stay two notes', async (t) => {
+  const lab = await shop(t)
+  await lab.edit(lab.here(lastDay), (text) => `${text}\nOf the last day.\n`)
+  await rename(lab.here(lastDay), lab.here('aside'))
+  await rename(lab.here(dayBefore), lab.here(lastDay))
+  await rename(lab.here('aside'), lab.here(dayBefore))
+  await sendNews(lab)
+  t.match(await write(lab), { error: null, problems: 0 })
+  for (const of of [lab.here, lab.there]) {
+    t.match(await lab.read(of(dayBefore)), /evo_day: 2026-11-19[\s\S]*9,999[\s\S]*Of the last day/)
+    t.match(await lab.read(of(lastDay)), /evo_day: 2026-11-18/)
+  }
+  t.match(await write(lab), { written: 0, delivered: 0 })
+})
+
 t.test('a note that was deleted stays away, and comes back where somebody puts an empty file', async (t) => {
   const lab = await shop(t)
   await rm(lab.here(lastDay))
