@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -18,8 +18,15 @@ t.test('evothesis notes', async (t) => {
     await close()
     await rm(folder, { recursive: true, force: true })
   })
-  const notes = (...args: string[]) => {
-    const env = { PATH: process.env.PATH, DATABASE_URL: url, DATA_DIR: folder, BILLING_TIMEZONE: 'Europe/Berlin' }
+  const notes = (...args: string[]) => notesWith({}, ...args)
+  const notesWith = (more: Record<string, string>, ...args: string[]) => {
+    const env = {
+      PATH: process.env.PATH,
+      DATABASE_URL: url,
+      DATA_DIR: folder,
+      BILLING_TIMEZONE: 'Europe/Berlin',
+      ...more,
+    }
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
       ['--import=tsx', path.join(root, 'src/bin/evothesis.ts'), 'notes', ...args],
@@ -34,6 +41,19 @@ t.test('evothesis notes', async (t) => {
   const run = notes('run')
   t.match(run, { status: 0, stdout: /^Read 3,001 events;/, stderr: /Reading: 100 % \(3,001 of 3,001 events\)/ })
   t.match(run.stdout, /2026-11-18 +harbor-tea\.example +\d+/)
+  t.match(run.stderr, /Notes: 100 % [\s\S]*Delivery: 100 %/)
+  const vault = path.join(folder, 'vault')
+  const delivered = path.join(folder, 'exports/client/vault/n1')
+  t.match(
+    run.stdout,
+    new RegExp(`Notes in ${vault}: \\d+ files written\\.\nDelivered to ${delivered}/: \\d+ files\\.\n$`),
+  )
+  const day = 'daily_reports/2026-11-18 harbor-tea.example.md'
+  t.equal(await readFile(path.join(vault, day), 'utf8'), await readFile(path.join(delivered, day), 'utf8'))
+  t.match(notes('status').stdout, /Vault: .*\/vault, \d+ files \(.*\d+ daily_report.*nothing waits\./s)
+  t.match(notes('run').stdout, 'nothing new.')
+  await writeFile(path.join(folder, 'a-file'), '')
+  t.match(notesWith({ VAULT_DIR: path.join(folder, 'a-file') }, 'run'), { status: 1, stderr: /a-file/ })
   const read = JSON.parse(notes('run', '--json', '--date', '2026-11-18', '--site', 'harbor-tea.example').stdout)
   t.match(read, {
     run: { runId: null },

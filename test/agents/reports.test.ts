@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -476,6 +477,11 @@ t.test('the service runs nightly and hourly when due, and its API answers in pag
   await storeTraffic(db, generateTraffic({ events: 3_000, sites: 1, seed: 6, days: 5, untilMs }).requests, untilMs)
   t.match(await service.runDue(), { kind: 'nightly', alertsOpened: 0 })
   t.equal(await service.runDue(), null, 'nothing is due')
+  const vault = path.join(folder, 'vault')
+  const today = 'daily_reports/2026-11-20 shop.example.md'
+  t.ok(existsSync(path.join(vault, '_index.md')), 'the notes are written')
+  t.ok(existsSync(path.join(folder, 'exports/client/vault/n1/_index.md')), 'and delivered')
+  t.notOk(existsSync(path.join(vault, today)))
   const { erasureId } = await requestErasure(
     db,
     createKeyedHash(secret('x')),
@@ -491,6 +497,7 @@ t.test('the service runs nightly and hourly when due, and its API answers in pag
   nowMs += 3_600_000
   await storeBatch(db, [{ type: 'pageview', at: nowMs }])
   t.match(await service.runDue(), { kind: 'hourly', events: 1 })
+  t.ok(existsSync(path.join(vault, today)), 'the day under way has a note within the hour')
   nowMs = Date.parse('2026-11-21T00:31:00Z')
   t.match(await service.runDue(), { kind: 'nightly' })
 
