@@ -3,7 +3,8 @@ import path from 'node:path'
 import { build } from 'esbuild'
 
 const here = import.meta.dirname
-const out = path.join(here, '../dist/console')
+/** Not `dist/console`: the compiled room is there. */
+const out = path.join(here, '../dist/console-page')
 
 /**
  * Builds the console's files: the page, its style, and its script in pieces, so that a drawing or a PDF is loaded by who

@@ -31,7 +31,7 @@ export const createConsole = (deps: ConsoleDeps) => {
   const hub = createHub(deps)
   return {
     routes(app: App): void {
-      pageRoutes(app, deps.folder ?? builtFolder('console'))
+      pageRoutes(app, deps.folder ?? builtFolder('console-page'))
       openApiRoutes(app)
       streamRoutes(app, { hub, adminToken: deps.adminToken.reveal() })
       registerReads(app, { ...deps, adminToken: deps.adminToken.reveal() }, readRoutes)
