@@ -112,6 +112,11 @@ export const renderStatus = (status: AgentsStatus & { vault: VaultPlaces }): str
         ]
       : []),
     ...renderVault(status.vault),
+    ...(status.texts.kept + status.texts.refused > 0
+      ? [
+          `Texts by Claude: ${number(status.texts.kept)} kept; ${number(status.texts.refused)} where the plain text stands.`,
+        ]
+      : []),
     ...(status.open_alerts.length > 0
       ? [
           '',

@@ -9,6 +9,8 @@ export type AgentsStatus = {
   kept: { sessions: number; visitors: number; users: number; facts: number }
   reports: Record<string, number>
   open_alerts: { alert_id: string; site: string; funnel: string; severity: string; opened_at: string }[]
+  /** Texts that a model wrote and that are kept; and sets of facts about which it had none that holds. */
+  texts: { kept: number; refused: number }
   runs: RunRow[]
 }
 
@@ -34,6 +36,14 @@ export const selectStatus = async (db: Queryable): Promise<AgentsStatus> => {
               to_char(opened_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as opened_at
        from dropoff_alerts where state = 'open' order by opened_at, alert_id`,
     ),
+    texts: await selectTexts(db),
     runs: await selectLastRuns(db, runsShown),
   }
+}
+
+const selectTexts = async (db: Queryable): Promise<AgentsStatus['texts']> => {
+  const [row] = await db.query<AgentsStatus['texts']>(
+    'select count(body) as kept, count(*) - count(body) as refused from narratives',
+  )
+  return row ?? { kept: 0, refused: 0 }
 }

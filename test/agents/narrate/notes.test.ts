@@ -197,6 +197,7 @@ t.test('the notes are the same with and without a model, but for their texts', a
   t.notMatch(written.stderr + written.stdout, key)
 
   const sent = fake.received.length
+  t.match((await notes('on', on, 'status')).stdout, /^Texts by Claude: \d+ kept; \d+ where the plain text stands\.$/m)
   const again = await notes('on', on, 'run')
   t.equal(again.code, 0)
   t.equal(fake.received.length, sent, 'nothing new costs nothing')
