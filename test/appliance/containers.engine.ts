@@ -61,7 +61,7 @@ const containerOf = (service: string): string => compose('ps', '-q', service).tr
 const until = async (what: string, isSo: () => boolean | Promise<boolean>): Promise<void> => {
   const endMs = Date.now() + waitMsMax
   for (;;) {
-    if (await Promise.resolve(isSo()).catch(() => false)) return
+    if (await (async () => isSo())().catch(() => false)) return
     if (Date.now() > endMs)
       throw new Error(`${what}: not within ${waitMsMax} ms\n${compose('ps', '-a')}${compose('logs', '--tail', '20')}`)
     await new Promise((resolve) => setTimeout(resolve, 500))
