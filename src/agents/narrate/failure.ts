@@ -3,8 +3,7 @@ import { BudgetSpent } from './budget.ts'
 import { UnusableReply } from './client.ts'
 
 /**
- * What a failed request means for the run: `spent` and `misconfigured` end it, several `unavailable` in a row do, too;
- * `unusable` is about this note alone.
+ * What a failed request means for the run: `spent` and `misconfigured` end it, several others in a row do, too.
  */
 export type Failure = {
   readonly kind: 'spent' | 'misconfigured' | 'unavailable' | 'unusable'

@@ -160,7 +160,7 @@ const latestOf = (view: View): string =>
 const createAsking = (deps: NarratorDeps, budget: Budget) => {
   const { clock, log, model } = deps
   let ended: Failure | undefined
-  let unavailable = 0
+  let failuresInRow = 0
   let client: Anthropic | undefined
   const end = (failure: Failure): void => {
     if (ended) return
@@ -180,7 +180,7 @@ const createAsking = (deps: NarratorDeps, budget: Budget) => {
       const answer = await within(clock, Math.min(deps.noteMs, budget.leftMs()), stop, (signal) =>
         askForNarrative({ client: opened, model, view, signal, subject: request.subject }),
       )
-      unavailable = 0
+      failuresInRow = 0
       log.debug({ key, facts: view.facts.length, outcome: answer.kind }, 'a text was asked for')
       await keep(deps, one, answer)
       return answer
@@ -188,8 +188,8 @@ const createAsking = (deps: NarratorDeps, budget: Budget) => {
       if (stop?.aborted) return undefined
       const failure =
         budget.leftMs() === 0 ? { kind: 'spent' as const, line: 'the time of this run is up' } : failureOf(error)
-      unavailable = failure.kind === 'unavailable' ? unavailable + 1 : 0
-      if (failure.kind === 'spent' || failure.kind === 'misconfigured' || unavailable >= failuresMax) end(failure)
+      failuresInRow++
+      if (failure.kind === 'spent' || failure.kind === 'misconfigured' || failuresInRow >= failuresMax) end(failure)
       else log.debug({ key }, `Claude API: ${failure.line}`)
       return undefined
     }

@@ -301,6 +301,17 @@ t.test('an API that stays overloaded is left alone after three notes', async (t)
   t.ok((await narrated(t, createStage(db, fake), requestsOf(2))).every(({ source }) => source === 'model'))
 })
 
+t.test('a proxy that answers with something else is left alone after three notes, too', async (t) => {
+  fake.play(() => ({ headers: { 'content-type': 'text/html' }, body: '<html>log in</html>' }))
+  const stage = createStage(db, fake)
+  const answers = await narrated(t, stage, requestsOf(30))
+  t.ok(answers.every(({ source }) => source === 'plain'))
+  t.ok(fake.received.length <= 5, `${fake.received.length} requests`)
+  t.match(stage.lines('warn'), [
+    { msg: 'Claude API: the answer is no message. The other notes of this run keep their plain texts' },
+  ])
+})
+
 t.test('who is told to come back much later does not wait', async (t) => {
   for (const headers of [
     { 'retry-after': '3600' },
