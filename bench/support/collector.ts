@@ -1,41 +1,53 @@
-import { fork } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import path from 'node:path'
-import { build } from 'esbuild'
-import { sampleMemory } from './memory.ts'
+import { familyOf, sampleMemory } from './memory.ts'
 
 export type CollectorProcess = {
   port: number
-  /** CPU seconds that it used so far, of user and system. */
+  /** CPU seconds that it and its workers used so far, of user and system. */
   cpuSeconds(): number
-  /** Resolves to its peak memory in MB. */
+  /** Resolves to the peak memory of all of them, in MB. */
   stop(): Promise<number>
 }
 
 /**
- * A collector in a process of its own. Compiled as it is shipped: the loader of the tests wraps every function that it
- * compiles. COLLECT_PROFILE names a folder for CPU profiles.
+ * `evothesis collect` of the build, in processes of its own, as on a client's machine. COLLECT_PROFILE names a folder for CPU
+ * profiles.
  */
 export const startCollector = async (env: Record<string, string>): Promise<CollectorProcess> => {
-  const program = path.join(import.meta.dirname, '../../dist/bench/collector-process.js')
-  await build({
-    entryPoints: [path.join(import.meta.dirname, '../../test/collect/collector-process.ts')],
-    ...{ outfile: program, bundle: true, packages: 'external', platform: 'node', format: 'esm', target: 'node20' },
-  })
-  const child = fork(program, {
-    execArgv: process.env.COLLECT_PROFILE ? ['--cpu-prof', `--cpu-prof-dir=${process.env.COLLECT_PROFILE}`] : [],
-    stdio: ['ignore', 'inherit', 'ignore', 'ipc'],
-    env: { ...process.env, RATE_LIMIT_COLLECT: '0', ...env },
-  })
-  const [{ port }] = (await once(child, 'message')) as [{ port: number }]
-  const memory = sampleMemory(child.pid ?? 0, 1000)
+  const port = await freePort()
+  const profile = process.env.COLLECT_PROFILE
+  const child = spawn(
+    process.execPath,
+    [
+      ...(profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : []),
+      '--max-semi-space-size=64',
+      path.join(import.meta.dirname, '../../dist/bin/evothesis.js'),
+      'collect',
+    ],
+    {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: {
+        ...process.env,
+        ...{ HOST: '127.0.0.1', PORT: String(port), RATE_LIMIT_COLLECT: '0', LOG_LEVEL: 'warn', NODE_ID: 'n1' },
+        ...env,
+      },
+    },
+  )
+  const pid = child.pid ?? 0
+  for (let tries = 0; ; tries++) {
+    const answer = await fetch(`http://127.0.0.1:${port}/health`).catch(() => undefined)
+    if (answer?.ok) break
+    if (tries > 300 || child.exitCode !== null) throw new Error('the collector did not start; npm run build first')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  const memory = sampleMemory(pid, 1000)
   return {
     port,
-    cpuSeconds() {
-      const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-      return (Number(fields[11]) + Number(fields[12])) / 100
-    },
+    cpuSeconds: () => familyOf(pid).reduce((sum, one) => sum + cpuSecondsOf(one.pid), 0),
     async stop() {
       const { totalMb } = memory.stop()
       child.kill('SIGTERM')
@@ -43,4 +55,23 @@ export const startCollector = async (env: Record<string, string>): Promise<Colle
       return totalMb
     },
   }
+}
+
+const cpuSecondsOf = (pid: number): number => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  } catch {
+    return 0
+  }
+}
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
 }

@@ -8,6 +8,8 @@ export type LoadOptions = {
   rate: number
   connections: number
   seconds: number
+  /** Number of the first request: no two of them are alike. */
+  from?: number
 }
 export type LoadReport = {
   /** Milliseconds until the answer of each request, shortest first. */
@@ -22,9 +24,16 @@ export type LoadReport = {
  * Sends events as browsers do. At a fixed rate requests are sent on schedule, whether or not earlier ones were answered, and
  * waiting counts from the schedule (no coordinated omission). `run` may be called again: no request is ever sent twice.
  */
-export const createLoad = ({ port, each, rate, connections, seconds }: LoadOptions) => {
-  let sent = 0
-  const nextRequest = (): string => {
+export const createLoad = ({ port, each, rate, connections, seconds, from = 0 }: LoadOptions) => {
+  let sent = from
+  const prepared: Buffer[] = []
+  /** Makes that many requests beforehand, so that making them is no part of what is measured. */
+  const prepare = (requests: number): void => {
+    while (prepared.length < requests) prepared.push(Buffer.from(makeRequest()))
+    prepared.reverse()
+  }
+  const nextRequest = (): string | Buffer => prepared.pop() ?? makeRequest()
+  const makeRequest = (): string => {
     const body = bodyOf(sent++, each)
     return `POST /collect HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   }
@@ -77,9 +86,11 @@ export const createLoad = ({ port, each, rate, connections, seconds }: LoadOptio
     const asFastAsItGoes = async (): Promise<void> => {
       const end = performance.now() + seconds * 1000
       let open = connections
+      const isPrepared = prepared.length > 0
       await new Promise<void>((resolve, reject) => {
         const next = (sender: Sender) => {
-          if (performance.now() >= end) return --open === 0 ? resolve() : undefined
+          if (performance.now() >= end || (isPrepared && prepared.length === 0))
+            return --open === 0 ? resolve() : undefined
           send(sender, performance.now())
         }
         const answered = (sender: Sender, ok: boolean) => {
@@ -97,7 +108,7 @@ export const createLoad = ({ port, each, rate, connections, seconds }: LoadOptio
     report.latenciesMs.sort((a, b) => a - b)
     return report
   }
-  return { run }
+  return { run, prepare }
 }
 
 export const percentileOf = (sorted: readonly number[], p: number): number =>
@@ -132,10 +143,10 @@ const open = async (port: number, answered: (sender: Sender, ok: boolean) => voi
   const sender: Sender = { socket, dueMs: 0 }
   let received = ''
   socket.on('data', (chunk) => {
-    received += chunk.toString('latin1')
+    received = received === '' ? chunk.toString('latin1') : received + chunk.toString('latin1')
     const head = received.indexOf('\r\n\r\n')
-    const length = Number(/content-length: (\d+)/i.exec(received)?.[1] ?? Number.NaN)
-    if (head === -1 || received.length < head + 4 + length) return
+    const at = received.toLowerCase().indexOf('content-length: ')
+    if (head === -1 || received.length < head + 4 + Number.parseInt(received.slice(at + 16, at + 24), 10)) return
     const ok = received.startsWith('HTTP/1.1 200')
     received = ''
     answered(sender, ok)

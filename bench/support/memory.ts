@@ -4,7 +4,7 @@ const kilobytes = (text: string, name: string): number =>
   Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0)
 
 /** The process and its descendants, PostgreSQL's servers left out. */
-const family = (root: number): { pid: number; name: string }[] => {
+export const familyOf = (root: number): { pid: number; name: string }[] => {
   const children = new Map<number, { pid: number; name: string }[]>()
   for (const entry of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
@@ -39,7 +39,7 @@ export const sampleMemory = (
   const each: Record<string, number> = {}
   const sample = () => {
     let sum = 0
-    for (const { pid, name } of family(root)) {
+    for (const { pid, name } of familyOf(root)) {
       try {
         const bytes = kilobytes(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'), 'Pss') * 1024
         sum += bytes
