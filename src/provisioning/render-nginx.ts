@@ -64,7 +64,7 @@ ${realAddress(client)}  # Written at level info, which is not logged: the line h
   proxy_set_header Connection "";
   proxy_set_header Host $host;
   proxy_set_header X-Forwarded-For $remote_addr;
-  proxy_set_header X-Forwarded-Proto ${client.tls.mode === 'none' ? '$http_x_forwarded_proto' : '$scheme'};
+  proxy_set_header X-Forwarded-Proto ${forwardedProto(client)};
   proxy_set_header X-Real-IP "";
   proxy_connect_timeout 5s;
   proxy_next_upstream off;
@@ -179,6 +179,22 @@ const locations = (client: Client): string => `    client_max_body_size ${bodyMa
     location ~ ^/(metrics$|events/) {
 ${adminOnly(client)}      proxy_pass http://collect;
     }
+    # The live stream: the worker looks at the buffer for whoever watches.
+    location = /events/stream {
+${adminOnly(client)}      proxy_buffering off;
+      proxy_read_timeout 3600s;
+      proxy_pass http://worker;
+    }
+    location = /ws/events {
+${adminOnly(client)}      proxy_set_header Host $host;
+      proxy_set_header X-Forwarded-For $remote_addr;
+      proxy_set_header X-Forwarded-Proto ${forwardedProto(client)};
+      proxy_set_header X-Real-IP "";
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection upgrade;
+      proxy_read_timeout 3600s;
+      proxy_pass http://worker;
+    }
 
     # The pixel. Any site may load it and check its hash.
     location ~ ^/js/[A-Za-z0-9._/-]+\\.js$ {
@@ -194,12 +210,14 @@ ${pixelHeaders(client)}    }
       try_files $uri$pixel_suffix =404;
 ${pixelHeaders(client)}    }
 
-    # Everything else: the admin API. A run that is waited for may take long.
+    # Everything else: the admin API and the console. A run that is waited for may take long.
     location / {
 ${adminOnly(client)}      proxy_read_timeout 3600s;
       proxy_pass http://worker;
     }
 `
+
+const forwardedProto = (client: Client): string => (client.tls.mode === 'none' ? '$http_x_forwarded_proto' : '$scheme')
 
 const adminOnly = (client: Client): string =>
   [
