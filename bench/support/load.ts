@@ -119,7 +119,7 @@ export const bodyOf = (n: number, each: number): string => {
   const event = (i: number) => ({
     ...{ eventType: i % 5 === 0 ? 'pageview' : 'click', eventId: `p0abb1ac66c9b0f83${n}-${i}`, seq: i },
     timestamp: new Date().toISOString(),
-    url: `https://www.shop.example/products/${n % 997}?utm_source=newsletter&page=${i}`,
+    url: `https://www.shop.example/products/${n % 997}?utm_source=newsletter&page=${i >> 4}`,
     path: `/products/${n % 997}`,
     page: { title: `Product ${n % 997} – Shop`, referrer: 'https://www.shop.example/', width: 1920, height: 1080 },
     eventData: { tagName: 'a', classes: 'btn btn-primary', text: 'Add to cart', position: { x: 412, y: 958 }, n, i },

@@ -12,20 +12,35 @@ export type SiteNames = {
 /** Hosts that are remembered by their hyphenated spelling. */
 const spellingsMax = 10_000
 const hostCharsMax = 253
+const shortestOrigin = 'https://'.length
 
 export const createSiteNames = (): SiteNames => {
   const hostBySpelling = new Map<string, string>()
+  /** By what stands before an address's path: the same few come with nearly every event. */
+  const known = new Map<string, string | undefined>()
 
-  const learn = (host: string): string => {
+  const learn = (host: string | undefined): string | undefined => {
+    if (host === undefined) return undefined
     const spelling = host.replaceAll('.', '-')
     if (!hostBySpelling.has(spelling) && hostBySpelling.size < spellingsMax) hostBySpelling.set(spelling, host)
     return host
   }
 
+  const learnedHostOf = (url: string | null | undefined): string | undefined => {
+    if (!url) return undefined
+    const pathAt = url.indexOf('/', shortestOrigin)
+    const origin = pathAt === -1 ? url : url.slice(0, pathAt)
+    if (origin.length > hostCharsMax) return learn(hostOf(url))
+    if (known.has(origin)) return known.get(origin)
+    const host = learn(hostOf(origin))
+    if (known.size < spellingsMax) known.set(origin, host)
+    return host
+  }
+
   return {
     siteOf(url, origin, sentId) {
-      const host = hostOf(url) ?? hostOf(origin)
-      if (host !== undefined) return learn(host)
+      const host = learnedHostOf(url) ?? learnedHostOf(origin)
+      if (host !== undefined) return host
       if (sentId === null) return null
       const id = bareHost(sentId.trim().toLowerCase())
       if (id === '') return null
