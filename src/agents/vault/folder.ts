@@ -32,10 +32,20 @@ export type VaultFolder = {
   tidy(): Promise<void>
 }
 
+const pathCharsMax = 400
+/** Keys at the destination are other people's: none of them leads out of the vault, or into a hidden folder. */
+export const isInside = (at: string): boolean =>
+  at.length <= pathCharsMax &&
+  !/[\\\p{Cc}]/u.test(at) &&
+  at.split('/').every((step) => step !== '' && !step.startsWith('.'))
+
 /** The vault on this machine's disk. */
 export const openVaultFolder = (folder: string): VaultFolder => {
   const root = path.resolve(folder)
-  const placeOf = (at: string): string => path.join(root, ...at.split('/'))
+  const placeOf = (at: string): string => {
+    if (!isInside(at)) throw new VaultFileError(`${JSON.stringify(at)} is no place in the vault`)
+    return path.join(root, ...at.split('/'))
+  }
 
   const stamp = async (at: string): Promise<string | null> => {
     const found = await lstat(placeOf(at)).catch(orMissing)

@@ -34,7 +34,8 @@ const readYaml = (yaml: string): Pick<Frontmatter, 'values' | 'lines'> => {
   const document = parseDocument(yaml, { version: '1.1', uniqueKeys: true, logLevel: 'silent' })
   if (document.errors.length > 0) return unread
   if (document.contents === null) return { values: {}, lines: new Map() }
-  if (!isMap(document.contents)) return unread
+  // In braces several keys share a line, and lines are what is replaced.
+  if (!isMap(document.contents) || document.contents.flow === true) return unread
   const lines = new Map<string, Lines>()
   for (const { key, value } of document.contents.items) {
     const start = isScalar(key) ? key.range?.[0] : undefined

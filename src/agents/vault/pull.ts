@@ -1,5 +1,6 @@
 import { type Destination, type Listed, readText } from '../../storage/destination.ts'
 import { sha256OfText } from '../../storage/sha256.ts'
+import { isInside } from './folder.ts'
 import { contentOf, mergeNote, noteIdOf, personSha } from './merge-note.ts'
 import { clearDelivery, markDelivered, type NoteRow, setNoteState } from './note-rows.ts'
 import { isNote, saveRow, saveText, tryFile, type Work } from './work.ts'
@@ -52,6 +53,9 @@ const fetchText = async (destination: Destination, key: string, bytes: number): 
 export const takeChange = async (work: Work, row: NoteRow, object: Listed): Promise<void> => {
   const text = await fetchText(work.destination, object.key, object.bytes)
   if (text === null) return
+  // Two notes whose names were swapped here: the other one's words were taken over as its own.
+  const owner = isNote(row) ? noteIdOf(text) : undefined
+  if (owner !== undefined && owner !== row.note_id && work.rows.has(owner)) return
   const sha256 = sha256OfText(text)
   const seen = (personSha256: string): Promise<unknown> => {
     const delivery = {
@@ -191,7 +195,9 @@ const moveHere = (work: Work, row: NoteRow, object: Listed): Promise<void> =>
 const findMoved = async (work: Work, remote: Remote): Promise<Map<string, Listed>> => {
   const ours = new Set([...work.rows.values()].map(({ delivered_path }) => delivered_path))
   const found = new Map<string, Listed>()
-  const strangers = [...remote].filter(([path]) => !ours.has(path) && path.endsWith('.md')).slice(0, strangersMax)
+  const strangers = [...remote]
+    .filter(([path]) => !ours.has(path) && path.endsWith('.md') && isInside(path))
+    .slice(0, strangersMax)
   for (const [, object] of strangers) {
     const text = await fetchText(work.destination, object.key, object.bytes)
     const id = text === null ? undefined : noteIdOf(text)

@@ -115,6 +115,8 @@ t.test('two notes whose names were swapped stay two notes', async (t) => {
   for (const of of [lab.here, lab.there]) {
     t.match(await lab.read(of(dayBefore)), /evo_day: 2026-11-19[\s\S]*9,999[\s\S]*Of the last day/)
     t.match(await lab.read(of(lastDay)), /evo_day: 2026-11-18/)
+    t.notMatch(await lab.read(of(lastDay)), 'Of the last day')
+    t.notMatch((await readdir(of('daily_reports'))).join(), 'other copy')
   }
   t.match(await write(lab), { written: 0, delivered: 0 })
 })
@@ -228,6 +230,26 @@ t.test('a copy that was moved or deleted at the destination', async (t) => {
   t.equal(await lab.read(lab.here(dayBefore)), null)
   t.equal(await lab.read(lab.there(dayBefore)), null)
   t.match(await write(lab), { written: 0, delivered: 0, error: null })
+})
+
+t.test('keys at the destination never lead out of the vault', async (t) => {
+  const lab = await shop(t)
+  const text = (await lab.read(lab.here(lastDay))) ?? ''
+  for (const key of ['../../outside.md', '.obsidian/plugins/x/main.md', 'a/../../b.md']) {
+    await mkdir(path.dirname(lab.there(key)), { recursive: true })
+    await writeFile(lab.there(key), text)
+  }
+  await rm(lab.there(lastDay))
+  const before = (await readdir(path.dirname(lab.folder.root))).sort()
+  t.match(await write(lab), { error: null })
+  t.same((await readdir(path.dirname(lab.folder.root))).sort(), before)
+  t.equal(await lab.read(lab.here('.obsidian/plugins/x/main.md')), null)
+  for (const at of ['../x.md', '/etc/x', 'a//b', '.git/config', 'a\\b', 'a\0b', ''])
+    await t.rejects(
+      lab.folder.update(at, () => 'x'),
+      /no place in the vault/,
+      JSON.stringify(at),
+    )
 })
 
 t.test('a dashboard that a person changed is theirs', async (t) => {

@@ -157,6 +157,7 @@ const hostileVisits = (): SentEvent[] =>
           at: at + 2_000,
           path,
           ...who,
+          userAgent: index < 12 ? browser : text,
           data: {
             element: text,
             tagName: text,

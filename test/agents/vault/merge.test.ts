@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import t from 'tap'
 import { contentOf, mergeNote, noteIdOf, personSha } from '../../../src/agents/vault/merge-note.ts'
 import { regionSha } from '../../../src/agents/vault/regions.ts'
@@ -220,3 +221,47 @@ t.test('another copy’s words and our newest parts are put together', (t) => {
   t.notMatch(text, 'All is well.')
   t.end()
 })
+
+t.test('properties in the ways that editors write them', (t) => {
+  const bigger = content('All is well.', 'Nine sessions.', { evo_size: 10 })
+  for (const [line, kept] of [
+    ['evo_size:\nmine: 1', 'mine: 1'],
+    ['evo_size: \nmine: 1', 'mine: 1'],
+    ['evo_size:\n  - 1\n  - 2\nmine: 1', 'mine: 1'],
+    ['evo_size: |\n  many\n  lines\nmine: 1', 'mine: 1'],
+    ['"evo_size": 9 \nmine: &x [1]', 'mine: &x [1]'],
+    ['mine: >-\n  evo_size: no\nevo_size: 9', 'mine: >-\n  evo_size: no'],
+  ] as const) {
+    const { text } = mergeNote(fresh.replace('evo_size: 9', line), bigger)
+    t.match(frontmatterOf(text), { evo_size: 10 }, line)
+    t.match(text, kept)
+    t.equal(mergeNote(text, bigger).text, text)
+  }
+  const braces = fresh.replace(/^---[\s\S]*?\n---\n/, '---\n{mine: 1, evo_size: 9}\n---\n')
+  t.match(mergeNote(braces, bigger).text, '---\n{mine: 1, evo_size: 9}\n---\n')
+  t.end()
+})
+
+t.test(
+  'whatever a person writes outside of the parts is there afterwards, and the same again is the same bytes',
+  (t) => {
+    const words = fc.string({
+      unit: fc.constantFrom(...'ab #-*>|[]`%:\n\r\t', '---\n', '%% evothesis:', '\u00e9', '\u{1f600}'),
+    })
+    fc.assert(
+      fc.property(words, words, words, fc.boolean(), (before, between, after, isDos) => {
+        const [head = '', one = '', two = ''] = fresh.split(/(?=%% evothesis:begin)/)
+        const [note, notes] = two.split('## My notes') as [string, string]
+        const edited = `${head}${before}\n${one}${between}\n${note}## My notes${after}${notes}`
+        const text = isDos ? edited.replace(/\r?\n/g, '\r\n') : edited
+        const merged = mergeNote(text, next).text
+        const plain = (of: string): string => of.replace(/sha=\w+/g, '').replaceAll('\r', '')
+        const expected = plain(text).replace('All is well.', 'All is better.')
+        return plain(merged) === expected && mergeNote(merged, next).text === merged
+      }),
+      { numRuns: process.env.STORM ? 5_000 : 300 },
+    )
+    t.pass('always')
+    t.end()
+  },
+)
