@@ -1,12 +1,10 @@
 import type { Db } from '../../src/db.ts'
 
-const batchEvents = 1000
-
 /**
- * Fills the buffer with rows of about 770 bytes of raw event, in batches of 1,000, made by the database itself: quick, and
+ * Fills the buffer with rows of about 770 bytes of raw event, in batches of 1,000 unless told, made by the database itself: quick, and
  * of a size and variety like the pixel's. Ledger and counts are written as the collector does.
  */
-export const fillBuffer = async (db: Db, events: number, sites = 7): Promise<void> => {
+export const fillBuffer = async (db: Db, events: number, sites = 7, batchEvents = 1000): Promise<void> => {
   const session = await db.session()
   await session.execute('set statement_timeout = 0')
   for (let done = 0; done < events; done += 100_000)
