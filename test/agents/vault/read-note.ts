@@ -119,3 +119,25 @@ export const problemsOf = async (text: string, files: ReadonlySet<string>): Prom
   }
   return problems
 }
+
+type Shape = { localName: string; attributes: Iterable<{ name: string; value: string }> }
+type Parser = new () => {
+  parseFromString(text: string, type: string): { querySelectorAll(of: string): Iterable<Shape> }
+}
+const shapes = new Set(['svg', 'title', 'rect', 'text', 'path'])
+const attributes = new Set([
+  ...['xmlns', 'viewBox', 'width', 'height', 'role', 'font-family', 'font-size', 'x', 'y', 'd', 'fill', 'stroke'],
+  ...['stroke-opacity', 'stroke-width'],
+])
+
+/** What is wrong with a picture: it is to be XML, of shapes and text alone, with nothing that acts or loads. */
+export const pictureProblems = (svg: string): string[] => {
+  const { DOMParser } = new JSDOM('').window as unknown as { DOMParser: Parser }
+  const found = [...new DOMParser().parseFromString(svg, 'image/svg+xml').querySelectorAll('*')]
+  return found.flatMap(({ localName, attributes: all }) => [
+    ...(shapes.has(localName) ? [] : [`a ${localName}`]),
+    ...[...all]
+      .filter(({ name, value }) => !attributes.has(name) || /url|:(?!\/\/www\.w3\.org)/.test(value))
+      .map(({ name, value }) => `${name}=${value}`),
+  ])
+}
