@@ -50,7 +50,7 @@ const frame = (session: Session): void => {
     el(
       'div',
       { class: 'who' },
-      el('a', { href: '#account', 'data-view': 'account' }, `${session.holder.name} (${session.holder.role})`),
+      el('a', { href: '#account', 'data-view': 'account' }, `${session.holder.name}, ${session.holder.role}`),
       button('Log out', leave),
     ),
   )

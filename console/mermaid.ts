@@ -22,7 +22,7 @@ export const drawMermaid = (source: string): HTMLElement => {
 type Drawer = (lines: readonly string[], theme: Theme) => Element | undefined
 
 const picture = (width: number, height: number, label: string, ...children: Node[]): SVGSVGElement =>
-  svg('svg', { viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': label }, ...children)
+  svg('svg', { viewBox: `0 0 ${width} ${height}`, width, height, role: 'img', 'aria-label': label }, ...children)
 const label = (
   x: number,
   y: number,

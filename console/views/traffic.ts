@@ -130,7 +130,7 @@ const siteColumns = (choose: (site: string) => void) => [
       one.site === '' ? '(no site)' : button(one.site, () => choose(one.site), { class: 'link' }),
   },
   ...(['events', 'pageviews', 'rejected', 'duplicates'] as const).map((name) => ({
-    ...{ head: name, isNumber: true },
+    ...{ head: `${name[0]?.toUpperCase()}${name.slice(1)}`, isNumber: true },
     cell: (one: Traffic['sites'][number]) => (one[name] > 99_999 ? compact(one[name]) : count(one[name])),
   })),
 ]

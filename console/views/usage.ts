@@ -1,6 +1,6 @@
 import { change, get } from '../call.ts'
 import { button, el, empty, field, section, state, table, toast } from '../dom.ts'
-import { count, dayText, share, timeText } from '../format.ts'
+import { count, dayText, plural, share, timeText } from '../format.ts'
 import { may, type Place, type View } from '../view.ts'
 
 type Usage = {
@@ -144,7 +144,7 @@ const domainTable = (place: Place, all: readonly Domain[], changed: () => Promis
       {
         head: 'Evidence',
         cell: (one) =>
-          `${count(one.events)} events, ${count(one.pageviews)} pageviews, at least ${count(one.visitors)} visitors and ${count(one.addresses)} networks`,
+          `${plural(one.events, 'event')}, ${plural(one.pageviews, 'pageview')}, at least ${plural(one.visitors, 'visitor')} and ${plural(one.addresses, 'network')}`,
       },
       {
         head: 'Seen',

@@ -13,11 +13,14 @@ export const attack = `<img src=x onerror="window.hacked=1"><script>window.hacke
 export const attackedPath = '/<img src=x onerror=window.hacked=1>'
 export const sites = ['harbor-tea.example', 'maple-outfitters.example']
 
+const people = { viewer: 'Vera', client: 'Clara', operator: 'Olga' }
+
 /** Four weeks of a shop up to now, read by the agents; visits that carry an attack in every field; a note. */
 export const fillWorld = async (
   db: Db,
   dataDir: string,
   nowMs: number,
+  { isAttacked = true } = {},
 ): Promise<Record<'viewer' | 'client' | 'operator', string>> => {
   const traffic = generateTraffic({
     events: 12_000,
@@ -44,7 +47,7 @@ export const fillWorld = async (
       url: `https://x.example${path}`,
     }
   }
-  for (let n = 0; n < 40; n++)
+  for (let n = 0; isAttacked && n < 40; n++)
     await insertBatch(db, [
       event(n, 0, { path: attackedPath }),
       event(n, 1_000, { event_type: attack }),
@@ -58,25 +61,26 @@ export const fillWorld = async (
             ('copied-shop.com', 'pending', now() - interval '1 day', now(), 90, 40, 2, 1, $1::text[]),
             ('harbor-tea.example', 'approved', now() - interval '28 days', now(), 8000, 3000, 900, 300, '{}')
      on conflict (domain) do nothing`,
-    [['All of it came from one address.', attack]],
+    [['All of it came from one address.', ...(isAttacked ? [attack] : [])]],
   )
   await db.execute(
     `insert into rejects (created_at, site_id, code, message, payload) values (now(), $1::text, 'event_too_large', $1::text, 'x')`,
-    [attack],
+    [isAttacked ? attack : 'harbor-tea.example'],
   )
-  await writeNotes(dataDir)
+  await writeNotes(dataDir, isAttacked)
   const tokens: Partial<Record<'viewer' | 'client' | 'operator', string>> = {}
   for (const role of roles)
     tokens[role] = (
-      await createToken(db, { name: `Jane (${role})`, role, expiresMs: nowMs + 86_400_000, nowMs, by: 'a test' })
+      await createToken(db, { name: people[role], role, expiresMs: nowMs + 86_400_000, nowMs, by: 'a test' })
     ).token
   return tokens as Record<'viewer' | 'client' | 'operator', string>
 }
 
-const writeNotes = async (dataDir: string): Promise<void> => {
+const writeNotes = async (dataDir: string, isAttacked: boolean): Promise<void> => {
   const folder = path.join(dataDir, 'vault/daily_reports')
   await mkdir(folder, { recursive: true })
-  await writeFile(path.join(folder, '2026-11-20 harbor-tea.example.md'), note)
+  const calm = note.replaceAll(attack, '').replaceAll(attackedPath.slice(1), 'Cart<br/>61')
+  await writeFile(path.join(folder, '2026-11-20 harbor-tea.example.md'), isAttacked ? note : calm)
   await writeFile(
     path.join(folder, '2026-11-19 harbor-tea.example.md'),
     '# The day before\n\n[[2026-11-20 harbor-tea.example]]\n',

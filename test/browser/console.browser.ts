@@ -129,7 +129,7 @@ else {
     await page.getByRole('button', { name: 'Approve new-shop.com' }).click()
     await page.getByText('new-shop.com: approved').waitFor()
     const [row] = await db.query(`select state, decided_by from domains where domain = 'new-shop.com'`)
-    t.match(row, { state: 'approved', decided_by: 'Jane (client)' })
+    t.match(row, { state: 'approved', decided_by: 'Clara' })
     const usage = (await inject('/billing/usage')).json()
     const events = await read(page.locator('.figures li:has-text("events of all domains") b'))
     t.equal(events, usage.events.toLocaleString('en-US'))
@@ -287,10 +287,7 @@ else {
     })
     const [row] = await db.query<{ events: number }>('select sum(events)::bigint as events from erasure_parts')
     t.equal(row?.events, 7)
-    t.match(
-      await read(page.locator('.privacy section:has(h2:text("Erasures"))')),
-      /Jane \(client\)[\s\S]*finished[\s\S]*7/,
-    )
+    t.match(await read(page.locator('.privacy section:has(h2:text("Erasures"))')), /Clara[\s\S]*finished[\s\S]*7/)
     t.match(await read(page.locator('.privacy section:has(h2:text("Audit trail"))')), /privacy\.forget/)
     t.same(wrong, [])
     await close()

@@ -141,7 +141,7 @@ export const consentRoute = readRoute({
   async read({ db, clock }, { site: wanted, days }) {
     const rows = await db.query<{ site: string; day: string; share: number | null; visitors: number }>(
       `select site_id as site, dims ->> 'day' as day, value as share, n as visitors
-       from facts where metric = 'quality_consent_share' and ($1::text is null or site_id = $1::text)
+       from facts where metric = 'quality_consent_share' and n > 0 and ($1::text is null or site_id = $1::text)
          and dims ? 'day' and window_to > to_timestamp($2::float8 / 1000) - make_interval(days => $3::int)
        order by 2 desc, 1 limit 1000`,
       [wanted ?? null, clock.now(), days],
