@@ -93,6 +93,14 @@ export const insertVaultRun = (db: Queryable, run: VaultRun): Promise<number> =>
     [run.written, run.conflicts, run.taken, run.delivered, run.error],
   )
 
+/** Why the last delivery failed; null when it did not. */
+export const selectLastError = async (db: Queryable): Promise<string | null> => {
+  const [last] = await db.query<{ error: string | null }>(
+    'select error from vault_runs order by vault_run_id desc limit 1',
+  )
+  return last?.error ?? null
+}
+
 export type VaultStatus = {
   notes: Record<string, number>
   /** Files that the destination does not have as they are here. */

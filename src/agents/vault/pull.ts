@@ -1,6 +1,8 @@
-import { type Destination, type Listed, readText } from '../../storage/destination.ts'
+import { isUtf8 } from 'node:buffer'
+import { AppError } from '../../errors.ts'
+import type { Destination, Listed } from '../../storage/destination.ts'
 import { sha256OfText } from '../../storage/sha256.ts'
-import { isInside } from './folder.ts'
+import { isInside, VaultFileError } from './folder.ts'
 import { contentOf, mergeNote, noteIdOf, personSha } from './merge-note.ts'
 import { clearDelivery, markDelivered, type NoteRow, setNoteState } from './note-rows.ts'
 import { isNote, saveRow, saveText, tryFile, type Work } from './work.ts'
@@ -35,7 +37,8 @@ export const pull = async (work: Work, lost: ReadonlySet<string>): Promise<Remot
     const object = remote.get(row.delivered_path ?? '')
     if (!object) missing.push(row)
     else if (lost.has(row.note_id)) await bringBack(work, row, object)
-    else if (row.kind !== 'picture' && tagOf(object) !== row.delivered_tag) await takeChange(work, row, object)
+    else if (row.kind !== 'picture' && tagOf(object) !== row.delivered_tag)
+      await tryFile(work, () => takeChange(work, row, object))
   }
   await followRemote(work, remote, missing, known.length)
   return remote
@@ -43,13 +46,24 @@ export const pull = async (work: Work, lost: ReadonlySet<string>): Promise<Remot
 
 export const tagOf = ({ tag, bytes }: { tag: string | undefined; bytes: number }): string => tag ?? String(bytes)
 
+/** Null when there is none any more. Throws for what cannot be a note: it is left as it is, and never written over. */
 const fetchText = async (destination: Destination, key: string, bytes: number): Promise<string | null> => {
-  if (bytes > objectBytesMax) return null
+  if (bytes > objectBytesMax)
+    throw new VaultFileError(`${key} is larger than ${objectBytesMax} bytes at the destination`)
   const stream = await destination.read(key)
-  return stream ? readText(stream) : null
+  if (!stream) return null
+  const chunks: Buffer[] = []
+  try {
+    for await (const chunk of stream) chunks.push(chunk as Buffer)
+  } catch (error) {
+    throw new AppError('destination_failed', `${key} broke off while it was read.`, { cause: error })
+  }
+  const whole = Buffer.concat(chunks)
+  if (!isUtf8(whole)) throw new VaultFileError(`${key} is not UTF-8 at the destination; it is left as it is`)
+  return whole.toString('utf8')
 }
 
-/** An object that was written anew by somebody else. Resolves to whether the file here says something else now. */
+/** Takes over an object that was written anew by somebody else. */
 export const takeChange = async (work: Work, row: NoteRow, object: Listed): Promise<void> => {
   const text = await fetchText(work.destination, object.key, object.bytes)
   if (text === null) return
@@ -199,9 +213,15 @@ const findMoved = async (work: Work, remote: Remote): Promise<Map<string, Listed
     .filter(([path]) => !ours.has(path) && path.endsWith('.md') && isInside(path))
     .slice(0, strangersMax)
   for (const [, object] of strangers) {
-    const text = await fetchText(work.destination, object.key, object.bytes)
+    const text = await fetchText(work.destination, object.key, object.bytes).catch(notOurs)
     const id = text === null ? undefined : noteIdOf(text)
     if (id !== undefined) found.set(id, object)
   }
   return found
+}
+
+/** A file of a person's own may be anything. */
+const notOurs = (error: unknown): null => {
+  if (error instanceof VaultFileError) return null
+  throw error
 }

@@ -2,7 +2,7 @@ import path from 'node:path'
 import { sha256OfText } from '../../storage/sha256.ts'
 import { clearDelivery, deleteNoteRow, markDelivered, type NoteRow } from './note-rows.ts'
 import { type Remote, tagOf, takeChange } from './pull.ts'
-import { personOf, saveText, type Work } from './work.ts'
+import { personOf, saveText, tryFile, type Work } from './work.ts'
 
 const atOnce = 4
 
@@ -19,8 +19,9 @@ export const push = async (
   let [next, done] = [0, 0]
   const loop = async (): Promise<void> => {
     for (let row = todo[next++]; row && !work.signal.aborted; row = todo[next++]) {
-      if (row.state === 'active') await deliver(work, row, remote)
-      else await withdraw(work, row)
+      const due = row
+      if (due.state === 'active') await tryFile(work, () => deliver(work, due, remote))
+      else await withdraw(work, due)
       onProgress(++done, todo.length)
     }
   }

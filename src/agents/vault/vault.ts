@@ -3,7 +3,7 @@ import type { Destination } from '../../storage/destination.ts'
 import { withVaultLock } from '../lock.ts'
 import { followMoves, keepInDoubt, noticeEdits } from './follow-moves.ts'
 import { forgetNotes } from './forget-notes.ts'
-import { insertVaultRun, selectVaultStatus, trimVaultRuns, type VaultStatus } from './note-rows.ts'
+import { insertVaultRun, selectLastError, selectVaultStatus, trimVaultRuns, type VaultStatus } from './note-rows.ts'
 import { pull, type Remote } from './pull.ts'
 import { push } from './push.ts'
 import type { VaultDeps, VaultOptions, VaultScope } from './scope.ts'
@@ -61,7 +61,7 @@ export const createVault = (deps: VaultDeps): Vault => {
 
   const end = async (one: Work): Promise<VaultReport> => {
     const { written, conflicts, taken, delivered, error } = one.report
-    if (written + taken + delivered > 0 || error !== null) {
+    if (written + taken + delivered > 0 || error !== null || (await selectLastError(db)) !== null) {
       await insertVaultRun(db, { written, conflicts, taken, delivered, error })
       await trimVaultRuns(db)
     }

@@ -170,6 +170,17 @@ t.test('a disk that was lost while the bucket is away: words in the bucket are n
   t.same(await lab.differences(), [])
 })
 
+t.test('a delivery that failed with nothing to deliver is not told of for ever', async (t) => {
+  const lab = await shop(t)
+  await lab.vault.write({ kind: 'nightly' })
+  lab.proxy.break({ bucket: 'vault-bucket', step: 'list', fault: '403' })
+  t.match(await lab.vault.deliver(), { error: /403/ })
+  lab.proxy.break(undefined)
+  t.match(await lab.vault.status(), { pending: 0, delivery_error: /403/ })
+  await lab.vault.deliver()
+  t.match(await lab.vault.status(), { pending: 0, delivery_error: null })
+})
+
 t.test('a machine that lost everything takes over what it delivered before', async (t) => {
   const lab = await shop(t)
   await lab.vault.write({ kind: 'nightly' })

@@ -232,6 +232,17 @@ t.test('a copy that was moved or deleted at the destination', async (t) => {
   t.match(await write(lab), { written: 0, delivered: 0, error: null })
 })
 
+t.test('what cannot be a note at the destination is never written over', async (t) => {
+  const lab = await shop(t)
+  const bytes = Buffer.from([0x50, 0x4b, 0xff, 0xfe, 0x00])
+  await writeFile(lab.there(lastDay), bytes)
+  await sendNews(lab)
+  t.match(await write(lab), { problems: 1, error: null })
+  t.same(await readFile(lab.there(lastDay)), bytes)
+  t.match(await lab.read(lab.here(lastDay)), '9,999')
+  t.match(await lab.vault.status(), { pending: 1 })
+})
+
 t.test('keys at the destination never lead out of the vault', async (t) => {
   const lab = await shop(t)
   const text = (await lab.read(lab.here(lastDay))) ?? ''
