@@ -9,6 +9,7 @@ import { createTestDatabase } from '../test/support/database.ts'
 import { folderReader, readManifests } from '../test/support/delivered.ts'
 import { createTestExporter } from '../test/support/exporter.ts'
 import { fillBuffer } from './support/fill.ts'
+import { writeResult } from './support/result.ts'
 
 /**
  * Rows per second from the buffer to files, one format at a time and all three at once, beside a bare COPY of the same rows
@@ -97,5 +98,5 @@ for (const [formats, { encoded, delivered }] of runs) {
     `${formats.padEnd(18)}${rate(median(encoded))}  ${(ratios[formats] ?? 0).toFixed(2)} x of COPY; delivered ${rate(median(delivered))}\n`,
   )
 }
-process.stdout.write(`${JSON.stringify({ events, bare: events / reference, ratios })}\n`)
+writeResult('export-speed', { events, rounds, copyRowsPerSecond: events / reference, ratios })
 await close()

@@ -7,6 +7,7 @@ import { familyOf, sampleMemory } from './memory.ts'
 
 export type CollectorProcess = {
   port: number
+  pid: number
   /** CPU seconds that it and its workers used so far, of user and system. */
   cpuSeconds(): number
   /** Resolves to the peak memory of all of them, in MB. */
@@ -46,7 +47,7 @@ export const startCollector = async (env: Record<string, string>): Promise<Colle
   }
   const memory = sampleMemory(pid, 1000)
   return {
-    port,
+    ...{ port, pid },
     cpuSeconds: () => familyOf(pid).reduce((sum, one) => sum + cpuSecondsOf(one.pid), 0),
     async stop() {
       const { totalMb } = memory.stop()

@@ -62,3 +62,15 @@ export const sampleMemory = (
     },
   }
 }
+
+/** Proportional set size of a process and its descendants now, in MB. */
+export const processMb = (root: number): number =>
+  Math.round(
+    familyOf(root).reduce((sum, { pid }) => {
+      try {
+        return sum + kilobytes(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'), 'Pss') * 1024
+      } catch {
+        return sum
+      }
+    }, 0) / 1e6,
+  )
