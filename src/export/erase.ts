@@ -10,7 +10,15 @@ import { type Person, personCondition, personParameters } from '../storage/perso
 import { sha256OfText } from '../storage/sha256.ts'
 import { foldedSite } from '../types.ts'
 import type { EncodeContext } from './encode-context.ts'
-import { type Part, type PartObject, selectObjects, selectReleased, selectUnrevised } from './parts.ts'
+import {
+  isBufferedSql,
+  isReleasedSql,
+  type Part,
+  type PartObject,
+  selectObjects,
+  selectReleased,
+  selectUnrevised,
+} from './parts.ts'
 import { reviseFromBuffer, reviseFromFiles, stageObjects } from './revise.ts'
 import { stagedFile } from './staging.ts'
 
@@ -117,7 +125,7 @@ const eraseBuffered = (db: Db, erasureId: string, person: Person): Promise<void>
       `create temporary table erased_parts on commit drop as
        select part_id, e.site_id, e.quarter, sum(e.events) as events
        from erased_rows e join batches b using (batch_id) join export_parts p using (part_id)
-       where (select count(*) from batches x where x.part_id = p.part_id) = p.batches
+       where ${isBufferedSql('p')}
        group by 1, 2, 3`,
     )
     await countErased(tx, erasureId)
@@ -263,9 +271,7 @@ const deliverRecord = async (encode: EncodeContext, key: string, text: string): 
 }
 
 /** Delivered parts that an erasure `e` has still to look through. */
-const hasUnscanned = `exists (select from export_parts p where p.part_id > e.scanned_part_id and manifest is not null
-    and quarantined is null and p.expired_at is null and p.events > p.erased
-    and (select count(*) from batches b where b.part_id = p.part_id) <> p.batches)`
+const hasUnscanned = `exists (select from export_parts p where p.part_id > e.scanned_part_id and ${isReleasedSql('p')})`
 
 /** All parts were looked through, and every revision was verified wherever its part goes. */
 const selectDelivered = (

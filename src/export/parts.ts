@@ -102,12 +102,19 @@ export const selectUnrevised = (db: Queryable): Promise<Part[]> =>
     `select ${partColumns} from export_parts p where revision_wanted > revision and manifest is not null order by part_id`,
   )
 
-/** Encoded parts after one, some of whose rows are in the buffer no more; their files have to be looked into. */
+/** SQL: all rows of a part are in the buffer. Its ledger rows leave together with them. */
+export const isBufferedSql = (part: string): string =>
+  `(select count(*) from batches b where b.part_id = ${part}.part_id) = ${part}.batches`
+
+/** SQL: a part has files with rows that are in the buffer no more: whoever looks for a person has to look into them. */
+export const isReleasedSql = (part: string): string =>
+  `(${part}.manifest is not null and ${part}.quarantined is null and ${part}.expired_at is null
+    and ${part}.events > ${part}.erased and not ${isBufferedSql(part)})`
+
+/** The next such part after one. */
 export const selectReleased = async (db: Queryable, afterPartId: number): Promise<Part | undefined> => {
   const rows = await db.query<Part>(
-    `select ${partColumns} from export_parts p
-     where part_id > $1::bigint and manifest is not null and quarantined is null and expired_at is null
-       and events > erased and (select count(*) from batches b where b.part_id = p.part_id) <> p.batches
+    `select ${partColumns} from export_parts p where part_id > $1::bigint and ${isReleasedSql('p')}
      order by part_id limit 1`,
     [afterPartId],
   )

@@ -6,6 +6,7 @@ import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { digestOfFile, sha256OfText } from '../storage/sha256.ts'
 import { producerVersion } from '../types.ts'
+import { isBufferedSql } from './parts.ts'
 import { createExportService } from './service.ts'
 
 type Candidate = { partId: number; epoch: string; seq: number; revision: number }
@@ -55,7 +56,7 @@ const selectCandidate = async (db: Db): Promise<Candidate | undefined> => {
     `select part_id as "partId", epoch, seq, revision from export_parts p
      where manifest is not null and quarantined is null and not adopted and released_at is null and producer = $1::text
        and exists (select from export_objects o where o.part_id = p.part_id and o.revision = p.revision)
-       and (select count(*) from batches b where b.part_id = p.part_id) = p.batches
+       and ${isBufferedSql('p')}
      order by part_id desc limit 1`,
     [producerVersion],
   )
