@@ -46,18 +46,7 @@ export const drawCalendar = (box: HTMLElement, hours: readonly Hour[], days: num
       const found = known.get(at)
       const state: HourState = found?.state ?? (at > Date.now() ? 'future' : 'empty')
       const text = describe(at, found, state)
-      return el(
-        'td',
-        {
-          'data-state': state,
-          tabindex: -1,
-          title: text,
-          'aria-label': text,
-          focus: () => (told.textContent = text),
-          mouseenter: () => (told.textContent = text),
-        },
-        signs[state],
-      )
+      return el('td', { 'data-state': state, tabindex: -1, title: text, 'aria-label': text }, signs[state])
     })
     cells.push(own)
     return el('tr', {}, el('th', { scope: 'row' }, dayText(new Date(start).toISOString())), ...own)
@@ -70,6 +59,11 @@ export const drawCalendar = (box: HTMLElement, hours: readonly Hour[], days: num
   )
   const grid = el('table', { role: 'grid', 'aria-label': 'Hours' }, el('thead', {}, head), el('tbody', {}, ...rows))
   cells[0]?.[0]?.setAttribute('tabindex', '0')
+  for (const name of ['focusin', 'mouseover'])
+    grid.addEventListener(name, (event) => {
+      const text = (event.target as Element).getAttribute('aria-label')
+      if (event.target !== grid && text) told.textContent = text
+    })
   grid.addEventListener('keydown', (event) => move(event, cells))
   box.replaceChildren(legend(), el('div', { class: 'scroll' }, grid), told)
 }

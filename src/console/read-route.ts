@@ -1,4 +1,6 @@
-import type { FastifyRequest } from 'fastify'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
@@ -44,8 +46,21 @@ export const registerReads = (
   for (const route of routes)
     app.get(route.path, { onRequest, config: { role: route.role } }, async (request, reply) => {
       void reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff')
-      return route.read(deps, request.query, restOf(request))
+      return sendJson(request, reply, await route.read(deps, request.query, restOf(request)))
     })
+}
+
+const compress = promisify(gzip)
+/** Shorter ones travel as they are. */
+const compressedBytesMin = 2_000
+
+/** Compressed where it is worth it, beside the event loop. There are no secrets in what is read here. */
+const sendJson = async (request: FastifyRequest, reply: FastifyReply, answer: unknown): Promise<FastifyReply> => {
+  const text = JSON.stringify(answer)
+  void reply.type('application/json; charset=utf-8').header('vary', 'Accept-Encoding')
+  const takesGzip = /\bgzip\b(?!;q=0(?![.]\d*[1-9]))/.test(`${request.headers['accept-encoding'] ?? ''}`)
+  if (!takesGzip || text.length < compressedBytesMin) return reply.send(text)
+  return reply.header('content-encoding', 'gzip').send(await compress(text))
 }
 
 const restOf = ({ params }: FastifyRequest): string => (params as { '*'?: string })['*'] ?? ''

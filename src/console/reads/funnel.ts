@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { readRoute } from '../read-route.ts'
-import { visitActs, visitParameters, visitsQuery } from './visits.ts'
+import { oneAtATime, visitActs, visitParameters, visitsQuery } from './visits.ts'
 
 const stepsMax = 8
 /** `page:/checkout` or `event:purchase`. */
@@ -36,11 +36,13 @@ export const funnelRoute = readRoute({
         : `s${n} as (select a.session_id, min(a.ord) as ord from acts a join s${n - 1} b using (session_id)
                       where a.ord > b.ord and ${is} group by 1)`
     })
-    const [counted] = await db.query<{ visits: number; steps: number[] }>(
-      `with ${[visitActs, ...reached].join(', ')}
+    const [counted] = await oneAtATime(() =>
+      db.query<{ visits: number; steps: number[] }>(
+        `with ${[visitActs, ...reached].join(', ')}
        select (select count(*) from visits) as visits,
               jsonb_build_array(${wanted.map((_one, n) => `(select count(*) from s${n})`).join(', ')}) as steps`,
-      [...parameters, ...wanted.map(({ text }) => text)],
+        [...parameters, ...wanted.map(({ text }) => text)],
+      ),
     )
     const { visits, steps } = counted ?? { visits: 0, steps: [] }
     return {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { readRoute } from '../read-route.ts'
-import { visitActs, visitParameters, visitsMax, visitsQuery } from './visits.ts'
+import { oneAtATime, visitActs, visitParameters, visitsMax, visitsQuery } from './visits.ts'
 
 /** Pages of a column that have a name of their own; columns; edges that can be told apart. */
 const pagesPerStep = 6
@@ -29,12 +29,13 @@ export const journeysRoute = readRoute({
   async read({ db }, query) {
     const parameters = visitParameters(query)
     type Edge = { step: number; from_kind: Kind; from_label: string; to_kind: Kind; to_label: string; visits: number }
-    const [counted] = await db.query<{
-      visits: number
-      edges: Edge[]
-      links: { from: string; to: string; times: number }[]
-    }>(
-      `with ${visitActs}, pages as (
+    const [counted] = await oneAtATime(() =>
+      db.query<{
+        visits: number
+        edges: Edge[]
+        links: { from: string; to: string; times: number }[]
+      }>(
+        `with ${visitActs}, pages as (
          select session_id, ord, text as page, lag(text) over (partition by session_id order by ord) as before
          from acts where type = 'pageview' and text is not null
        ), walks as materialized (
@@ -62,7 +63,8 @@ export const journeysRoute = readRoute({
        select (select count(distinct session_id) from walks) as visits,
               coalesce((select jsonb_agg(m order by visits desc, step, from_label, to_label, from_kind, to_kind) from moves m), '[]') as edges,
               coalesce((select jsonb_agg(l) from links l), '[]') as links`,
-      [...parameters, query.steps, pagesPerStep, linksMax],
+        [...parameters, query.steps, pagesPerStep, linksMax],
+      ),
     )
     const { visits, edges, links } = counted ?? { visits: 0, edges: [], links: [] }
     return { visits, ...draw(edges), links }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { createSerial } from '../../serial.ts'
 import { checkRange, instant, site } from '../read-route.ts'
 
 /** Which visits are looked at: of one site, by when they began, their channel and their device. */
@@ -31,3 +32,6 @@ export const visitParameters = (query: VisitsQuery): unknown[] => {
   checkRange(query, daysMax)
   return [query.site, query.from, query.to, query.channel ?? null, query.device ?? null, visitsMax]
 }
+
+/** One question about visits at a time: each may read all of them, and the database has collectors to serve. */
+export const oneAtATime = createSerial()

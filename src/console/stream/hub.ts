@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
 import type { Db } from '../../db.ts'
 import type { Log } from '../../log.ts'
+import { createSerial } from '../../serial.ts'
 import { createAlertWatch } from './alert-watch.ts'
 import { type LiveRow, placeOf, selectLiveRows, selectRowTexts } from './live-rows.ts'
 import { createBatchWatch } from './new-batches.ts'
@@ -24,10 +25,13 @@ export type Listener = {
 const lookMs = 500
 /** The hub goes on for so long after the last listener has gone, so that one that comes back misses nothing. */
 const lingerMs = 60_000
-/** Rows of one look, for all; rows with their content, for all; messages for one. What is beyond is counted as skipped. */
+/** Rows of one look that are looked at. What is beyond is counted as skipped. */
 const rowsMax = 2_000
-const textsMax = 400
-const messagesMax = 100
+type Share = { messages: number; texts: number }
+/** Messages for one, and rows that are read with their content for all, at one look: more than anybody reads. */
+const lookShare: Share = { messages: 25, texts: 100 }
+/** For one that comes back. */
+const resumeShare: Share = { messages: 500, texts: 500 }
 /** Messages that a listener may come back for. */
 const ringMax = 5_000
 export const listenersMax = 100
@@ -46,6 +50,8 @@ export const createHub = (deps: { db: Db; clock: Clock; log: Log }) => {
   const epoch = randomBytes(4).toString('hex')
   const listeners = new Map<Listener, { skipped: number; notReady: number }>()
   const ended = new AbortController()
+  /** Looks and resumptions take turns, so that everybody gets everything once and in order. */
+  const inTurn = createSerial()
   let ring: Item[] = []
   let last = 0
   let idleSinceMs = 0
@@ -59,7 +65,12 @@ export const createHub = (deps: { db: Db; clock: Clock; log: Log }) => {
   }
 
   /** Gives items to listeners: each its own, with their content read once for all. */
-  const deliver = async (items: readonly Item[], to: Iterable<Listener>, unseen: number): Promise<void> => {
+  const deliver = async (
+    items: readonly Item[],
+    to: Iterable<Listener>,
+    unseen: number,
+    most: Share,
+  ): Promise<void> => {
     const wanted = new Map<Listener, Item[]>()
     const rows = new Map<string, LiveRow>()
     for (const listener of to) {
@@ -73,9 +84,9 @@ export const createHub = (deps: { db: Db; clock: Clock; log: Log }) => {
         continue
       }
       state.notReady = 0
-      const taken = own.slice(0, messagesMax).filter(({ row }) => {
+      const taken = own.slice(0, most.messages).filter(({ row }) => {
         if (!row) return true
-        if (rows.size >= textsMax && !rows.has(placeOf(row))) return false
+        if (rows.size >= most.texts && !rows.has(placeOf(row))) return false
         rows.set(placeOf(row), row)
         return true
       })
@@ -114,14 +125,14 @@ export const createHub = (deps: { db: Db; clock: Clock; log: Log }) => {
     ]
     ring = ring.slice(-ringMax)
     const unseen = stored > rowsMax ? Math.max(0, stored - rows.length) : 0
-    if (items.length > 0 || unseen > 0) await deliver(items, [...listeners.keys()], unseen)
+    if (items.length > 0 || unseen > 0) await deliver(items, [...listeners.keys()], unseen, lookShare)
   }
 
   const run = async (): Promise<void> => {
     const [watch, alerts] = [createBatchWatch(db), createAlertWatch(db)]
     while (!ended.signal.aborted && (listeners.size > 0 || clock.now() - idleSinceMs < lingerMs)) {
       try {
-        await look(watch, alerts)
+        await inTurn(() => look(watch, alerts))
       } catch (error) {
         log.info({ err: error }, 'the live stream could not look at the buffer')
       }
@@ -146,6 +157,7 @@ export const createHub = (deps: { db: Db; clock: Clock; log: Log }) => {
       ring.filter(({ n }) => n > after),
       [listener],
       0,
+      resumeShare,
     )
   }
 
@@ -154,8 +166,10 @@ export const createHub = (deps: { db: Db; clock: Clock; log: Log }) => {
     /** Undefined when there are too many. Call what it answers when the listener has gone. */
     async listen(listener: Listener): Promise<(() => void) | undefined> {
       if (listeners.size >= listenersMax || ended.signal.aborted) return undefined
-      listeners.set(listener, { skipped: 0, notReady: 0 })
-      await resume(listener).catch((error: unknown) => log.info({ err: error }, 'a stream could not be resumed'))
+      await inTurn(async () => {
+        listeners.set(listener, { skipped: 0, notReady: 0 })
+        await resume(listener)
+      }).catch((error: unknown) => log.info({ err: error }, 'a stream could not be resumed'))
       running ??= run()
       return () => remove(listener)
     },

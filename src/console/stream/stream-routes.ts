@@ -27,7 +27,8 @@ export const streamRoutes = (
 ): void => {
   const guarded = { onRequest: requireAdmin(adminToken), config: { role: 'client' as const } }
 
-  app.get('/events/stream', guarded, async (request, reply) => {
+  // Not for HEAD: it would never be answered.
+  app.get('/events/stream', { ...guarded, exposeHeadRoute: false }, async (request, reply) => {
     const asked = read(request)
     const { raw } = reply
     const listener: Listener = {
