@@ -48,8 +48,10 @@ export const draftWeeks = (
 export const draftAlerts = ({ alerts }: Pick<VaultInput, 'alerts'>, context: NoteContext): NoteDraft[] =>
   alerts.map((one) => alertNote(one, context))
 
+export type VaultPlaces = Omit<VaultInput, 'timeZone' | 'days'>
+
 /** Where every note of an input goes: links are made of it before anything is written. */
-export const placesOf = (input: VaultInput): { id: string; path: string }[] => [
+export const placesOf = (input: VaultPlaces): { id: string; path: string }[] => [
   ...input.daysWithReport.map(dayPlace),
   ...input.insights.map(insightPlace),
   ...input.alerts.map(alertPlace),

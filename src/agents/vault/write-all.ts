@@ -10,7 +10,7 @@ import { indexNote } from './index-note.ts'
 import { md, wikilink } from './markdown.ts'
 import type { NoteDraft } from './note.ts'
 import { indexPlace } from './note-paths.ts'
-import { draftAlerts, draftDays, draftWeeks, placesOf, requestsOf, textOf } from './plan.ts'
+import { draftAlerts, draftDays, draftWeeks, placesOf, requestsOf, textOf, type VaultPlaces } from './plan.ts'
 import type { VaultDeps, VaultOptions, VaultScope } from './scope.ts'
 import type { Work } from './work.ts'
 import { expireNote, removeNote, writeDashboards, writeNote } from './write-notes.ts'
@@ -31,11 +31,17 @@ export const writeAll = async (
   if (first === null || last === null) return
   const oldest = deps.keepDays === undefined ? first : later(first, addDays(last, 1 - deps.keepDays))
   const input = await readFrame(deps, oldest, last)
-  const context = contextOf(deps, work, input)
   const [from, to] = rangeOf(scope, oldest, last)
   const isEverything = scope.kind === 'nightly' && scope.day === undefined
   const isMeant = isMeantBy(scope)
-  const days = input.daysWithReport.filter((one) => one.day >= from && one.day <= to && isMeant(one))
+  const isInScope = (one: SiteDay): boolean => one.day >= from && one.day <= to && isMeant(one)
+  const days = input.daysWithReport.filter(isInScope)
+  const scoped = {
+    ...{ daysWithReport: days, insights: input.insights.filter(isInScope) },
+    alerts: input.alerts.filter((one) => one.state === 'open' || (isOfSite(scope, one) && one.window.to >= from)),
+    ...(isEverything ? weeksOf(input, scope) : { funnels: [], heatmaps: [], customers: [], segments: [] }),
+  }
+  const context = contextOf(deps, work, input, new Set(placesOf(scoped).map(({ id }) => id)))
 
   const eachDays = async (act: (drafts: NoteDraft[]) => Promise<void>): Promise<void> => {
     for (let end = to; end >= from && !work.signal.aborted; end = addDays(end, -daysAtOnce)) {
@@ -46,11 +52,8 @@ export const writeAll = async (
       await act(draftDays(reports.filter(isMeant), insights.filter(isMeant), context))
     }
   }
-  const alerts = draftAlerts(
-    { alerts: input.alerts.filter((one) => one.state === 'open' || (isOfSite(scope, one) && one.window.to >= from)) },
-    context,
-  )
-  const weeks = isEverything ? draftWeeks(weeksOf(input, scope), context) : []
+  const alerts = draftAlerts(scoped, context)
+  const weeks = draftWeeks(scoped, context)
   const others = [...alerts, ...weeks]
   const total = others.length + days.length
   const texts = await narrate(deps, work, scope, { alerts, eachDays, weeks, total }, options)
@@ -83,7 +86,7 @@ export const writeSegments = async (deps: VaultDeps, work: Work): Promise<void> 
   const { segments, ...input } = await readFrame(deps, last, last)
   const drafts = draftWeeks(
     { segments, funnels: [], customers: [], heatmaps: [] },
-    contextOf(deps, work, { ...input, segments }),
+    contextOf(deps, work, { ...input, segments }, new Set()),
   )
   const told = { alerts: [], eachDays: async () => {}, weeks: drafts, total: drafts.length }
   const texts = await narrate(deps, work, { kind: 'hourly', days: [] }, told, {})
@@ -172,13 +175,16 @@ const letGo = async (
   }
 }
 
-const contextOf = (deps: VaultDeps, work: Work, input: VaultInput): NoteContext => {
-  const paths = new Map([...placesOf(input), indexPlace].map(({ id, path }) => [id, path]))
-  for (const { path } of dashboards) paths.set(path, path)
-  // A person may have moved a note, or removed it.
-  for (const row of work.rows.values()) {
-    if (row.state === 'active') paths.set(row.note_id, row.path)
-    else paths.delete(row.note_id)
+/** Where notes are: those that are there, and those that are about to be. What is no more, or not yet, is not linked to. */
+const contextOf = (deps: VaultDeps, work: Work, input: VaultPlaces, written: ReadonlySet<string>): NoteContext => {
+  const always = [indexPlace, ...dashboards.map(({ path }) => ({ id: path, path }))]
+  const sure = new Set([...written, ...always.map(({ id }) => id)])
+  const paths = new Map<string, string>()
+  for (const { id, path } of [...placesOf(input), ...always]) {
+    const row = work.rows.get(id)
+    // A person may have moved a note, or removed it.
+    if (row?.state === 'active') paths.set(id, row.path)
+    else if (row?.state !== 'removed' && sure.has(id)) paths.set(id, path)
   }
   return {
     timeZone: deps.timeZone,

@@ -1,6 +1,10 @@
 import { copyFile, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import t from 'tap'
+import { createVault } from '../../../src/agents/vault/vault.ts'
+import { systemClock } from '../../../src/clock.ts'
+import { silentLog } from '../../../src/log.ts'
+import { createFolderDestination } from '../../../src/storage/folder-destination.ts'
 import { storeBatch } from '../lab.ts'
 import { shareServer, storeDays, untilMs, type VaultLab, vaultLab } from './lab.ts'
 import { frontmatterOf, problemsOf } from './read-note.ts'
@@ -230,6 +234,47 @@ t.test('a copy that was moved or deleted at the destination', async (t) => {
   t.equal(await lab.read(lab.here(dayBefore)), null)
   t.equal(await lab.read(lab.there(dayBefore)), null)
   t.match(await write(lab), { written: 0, delivered: 0, error: null })
+})
+
+t.test('one day alone: links lead to what is there', async (t) => {
+  const lab = await vaultLab(t)
+  await storeDays(lab.db)
+  await lab.run()
+  await lab.vault.write({ kind: 'nightly', day: '2026-11-18', site: 'harbor-tea.example' })
+  const files = await lab.files()
+  const names = new Set(files.keys())
+  t.same(
+    [...names].filter((at) => /_reports\/|funnel_analysis\//.test(at)),
+    [dayBefore],
+  )
+  for (const [at, { text }] of files) if (at.endsWith('.md')) t.same(await problemsOf(text, names), [], at)
+})
+
+t.test('fewer profiles: the others go, and nothing leads to them', async (t) => {
+  const lab = await shop(t)
+  const profiles = async (root: string) => (await readdir(path.join(root, 'customer_profiles'))).sort()
+  const [kept = '', ...all] = await profiles(lab.folder.root)
+  t.ok(all.length > 5)
+  const last = all.at(-1) ?? ''
+  await lab.edit(lab.here(`customer_profiles/${last}`), (text) => `${text}\nKnows our founder.\n`)
+  const fewer = createVault({
+    ...{ db: lab.db, folder: lab.folder, clock: systemClock, log: silentLog, nodeId: 'n1', timeZone: 'UTC' },
+    ...{ destination: createFolderDestination('client', lab.bucketRoot), narrator: null, pauseMs: 0 },
+    ...{ customersMax: 0, keepDays: undefined },
+  })
+  t.match(await fewer.write({ kind: 'nightly' }), { error: null })
+  t.same(await profiles(lab.folder.root), [last])
+  t.same(await profiles(lab.there('')), [last])
+  t.equal(await lab.read(lab.here(`customer_profiles/${kept}`)), null)
+  t.match(await lab.read(lab.here(`customer_profiles/${last}`)), 'Knows our founder.')
+  t.notMatch(await lab.read(lab.here(`customer_profiles/${last}`)), /User:|evo_orders/)
+  const files = await lab.files()
+  const names = new Set(files.keys())
+  for (const [at, { text }] of files) if (at.endsWith('.md')) t.same(await problemsOf(text, names), [], at)
+  t.match(await fewer.write({ kind: 'nightly' }), { written: 0, delivered: 0 })
+  t.match(await write(lab), { error: null })
+  t.equal((await profiles(lab.folder.root)).length, all.length + 1, 'they come back')
+  t.match(await lab.read(lab.here(`customer_profiles/${last}`)), /User:[\s\S]*Knows our founder\./)
 })
 
 t.test('what cannot be a note at the destination is never written over', async (t) => {
