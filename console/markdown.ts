@@ -125,10 +125,15 @@ const linkOf = (href: string, children: Node[]): Node =>
     : el('span', {}, ...children)
 
 const wikilinks = (text: string, open: Open): Node[] =>
-  text.split(/(\[\[[^\]\n]+\]\])/).map((piece) => {
+  text.split(/(!?\[\[[^\]\n]+\]\])/).map((piece) => {
     const [, inside] = /^!?\[\[([^\]]+)\]\]$/.exec(piece) ?? []
     if (!inside) return document.createTextNode(piece)
     const [name = '', shown] = inside.split('|')
+    if (piece.startsWith('!') && name.endsWith('.svg'))
+      return el('img', {
+        src: `/api/pictures/${name.split('/').map(encodeURIComponent).join('/')}`,
+        alt: name.split('/').at(-1) ?? '',
+      })
     return el(
       'a',
       {

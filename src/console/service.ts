@@ -9,6 +9,7 @@ import { builtFolder } from '../static-files.ts'
 import { loginRoutes } from './login-routes.ts'
 import { openApiRoutes } from './openapi-routes.ts'
 import { pageRoutes } from './page-routes.ts'
+import { pictureRoutes } from './picture-routes.ts'
 import { registerReads } from './read-route.ts'
 import { readRoutes } from './reads/all.ts'
 import { createHub } from './stream/hub.ts'
@@ -33,6 +34,7 @@ export const createConsole = (deps: ConsoleDeps) => {
     routes(app: App): void {
       pageRoutes(app, deps.folder ?? builtFolder('console-page'))
       openApiRoutes(app)
+      pictureRoutes(app, { config, adminToken: deps.adminToken.reveal() })
       streamRoutes(app, { hub, adminToken: deps.adminToken.reveal() })
       registerReads(app, { ...deps, adminToken: deps.adminToken.reveal() }, readRoutes)
       loginRoutes(app, {

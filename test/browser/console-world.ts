@@ -81,6 +81,7 @@ const writeNotes = async (dataDir: string, isAttacked: boolean): Promise<void> =
   await mkdir(folder, { recursive: true })
   const calm = note.replaceAll(attack, '').replaceAll(attackedPath.slice(1), 'Cart<br/>61')
   await writeFile(path.join(folder, '2026-11-20 harbor-tea.example.md'), isAttacked ? note : calm)
+  await writeFile(path.join(folder, '2026-11-20 flow.svg'), picture)
   await writeFile(
     path.join(folder, '2026-11-19 harbor-tea.example.md'),
     '# The day before\n\n[[2026-11-20 harbor-tea.example]]\n',
@@ -88,6 +89,8 @@ const writeNotes = async (dataDir: string, isAttacked: boolean): Promise<void> =
 }
 
 const fence = '```'
+/** A picture that tries what a page would allow. */
+const picture = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 40" width="200" height="40" onload="parent.hacked=1"><script>parent.hacked=1</script><rect width="200" height="40" fill="#0b6e5f"/></svg>`
 const note = `---
 title: "Harbor Tea, 20 November"
 site: harbor-tea.example
@@ -105,6 +108,8 @@ site: harbor-tea.example
 ${attack}
 
 See [[2026-11-19 harbor-tea.example|the day before]], [[nowhere]], [the web](https://example.com) and [a trap](javascript:window.hacked=1). ![a picture](https://evil.example/pixel.png)
+
+![[daily_reports/2026-11-20 flow.svg]]
 
 ${fence}mermaid
 flowchart TD

@@ -64,4 +64,21 @@ t.test('notes are listed and read, and nothing beside the vault is', async (t) =
     )
     t.notMatch(answer.body, /"markdown"|root:/)
   }
+
+  await writeFile(path.join(vault, 'insights/i flow.svg'), '<svg xmlns="http://www.w3.org/2000/svg"/>')
+  await writeFile(path.join(dataDir, 'secret.svg'), 'secret')
+  await symlink(path.join(dataDir, 'secret.svg'), path.join(vault, 'link.svg'))
+  const picture = await app.inject({ url: '/api/pictures/insights/i%20flow.svg', headers: { cookie } })
+  t.equal(picture.statusCode, 200)
+  t.match(picture.headers, { 'content-type': 'image/svg+xml', 'content-security-policy': /sandbox/ })
+  for (const attack of [
+    '../secret.svg',
+    '..%2fsecret.svg',
+    'link.svg',
+    'insights/i.md',
+    'outside/secret.svg',
+    'nobody.svg',
+  ])
+    t.equal((await app.inject({ url: `/api/pictures/${attack}`, headers: { cookie } })).statusCode, 404, attack)
+  t.equal((await app.inject({ url: '/api/pictures/insights/i%20flow.svg' })).statusCode, 401)
 })

@@ -8,6 +8,10 @@ const code = z.strictObject({ code: z.string().max(10) })
 
 export const consoleDescribed: readonly Described[] = [
   {
+    ...{ method: 'GET', path: '/api/pictures/*', role: 'viewer', media: 'image/svg+xml' },
+    summary: 'A drawing that a note of the vault shows.',
+  },
+  {
     ...{ method: 'GET', path: '/events/stream', role: 'client', query: streamQuery, media: 'text/event-stream' },
     summary: 'Events as they are stored, and alerts, as server-sent events. Resumes by Last-Event-ID, else says gap.',
   },
