@@ -22,6 +22,7 @@ export const banner = (shown: {
     ...(collects ? ([['Collect', `${address}/collect`]] as [string, string][]) : []),
     ...(works
       ? ([
+          ['Console', `${address}/console/`],
           ['Admin API', address],
           ['Client files', target('CLIENT', 'client')],
           ['Backup files', target('BACKUP', 'backup')],

@@ -94,8 +94,11 @@ export const openRoom = async (t: Test): Promise<Room> => {
   }
 }
 
-/** What stands there. */
-export const read = async (place: Locator): Promise<string> => (await place.allInnerTexts()).join('\n')
+/** What stands there, once it does. */
+export const read = async (place: Locator): Promise<string> => {
+  await place.first().waitFor()
+  return (await place.allInnerTexts()).join('\n')
+}
 
 /** A picture of what is seen now, where pictures are wanted. */
 export const shoot = async (page: Page, name: string): Promise<void> => {
