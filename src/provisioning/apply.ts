@@ -1,7 +1,9 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { AppError } from '../errors.ts'
 import { sha256OfText } from '../storage/sha256.ts'
+import { certificateProblem } from './certificate.ts'
+import type { Client } from './client-schema.ts'
 import { applianceFolder, type Difference } from './folder.ts'
 import type { Machine } from './machine.ts'
 import type { ApplianceManifest } from './render.ts'
@@ -18,9 +20,12 @@ export type ApplyOptions = {
 }
 export type Applied = { steps: string[]; changed: string[] }
 
-/** What runs on the machine; undefined before its first start. */
-export const readDeployed = async (machine: Machine): Promise<ApplianceManifest | undefined> => {
-  const text = await machine.run('cat manifest.json').catch((error: unknown) => {
+/** What runs on the machine; undefined before its first start. `folder` `previous`: what an upgrade that did not end came from. */
+export const readDeployed = async (
+  machine: Machine,
+  folder: '.' | 'previous' = '.',
+): Promise<ApplianceManifest | undefined> => {
+  const text = await machine.run(`cat ${folder}/manifest.json`).catch((error: unknown) => {
     // The folder or the file is not there yet; anything else the next step says, too.
     if (/No such file|can't cd/i.test(String(error))) return ''
     throw error
@@ -43,7 +48,8 @@ export const apply = async (
   refuseInvalid(folder, appliance)
   const given = givenSecrets(appliance, options.secrets)
   const deployed = await readDeployed(machine)
-  refuseOther(deployed, appliance)
+  const before = deployed && (await readDeployed(machine, 'previous'))
+  refuseOther(deployed, before, appliance)
   const changed = changesOf(deployed, appliance)
   const steps = [
     `bring ${changed.length} of ${appliance.files.length} files to ${machine.host}:${machine.folder}`,
@@ -54,6 +60,7 @@ export const apply = async (
   if (options.dryRun) return { steps, changed }
   await bring(machine, folder, options, given)
   await machine.run('./start.sh')
+  if (before) await machine.run('rm -rf previous')
   return { steps, changed }
 }
 
@@ -67,11 +74,14 @@ export const bring = async (
   await machine.send(applianceFolder(folder))
   await machine.run('mkdir -p secrets && chmod 700 secrets')
   // By its standard input: a command line would show it. `ln` never replaces what is there.
-  for (const name of given)
+  // And counted: a connection that is cut looks like its end, and half a secret would stay for ever.
+  for (const name of given) {
+    const file = path.join(options.secrets ?? '', name)
     await machine.run(
-      `umask 077 && if [ ! -e secrets/${name} ]; then cat > secrets/${name}.part && ln secrets/${name}.part secrets/${name}; rm -f secrets/${name}.part; else cat > /dev/null; fi`,
-      { inputFile: path.join(options.secrets ?? '', name) },
+      `umask 077 && if [ -e secrets/${name} ]; then cat > /dev/null; else part=secrets/.${name}.$$; cat > $part; if [ "$(wc -c < $part)" -ne ${statSync(file).size} ]; then rm -f $part; echo 'only a part of ${name} arrived' >&2; exit 1; fi; ln $part secrets/${name}; rm -f $part; [ -e secrets/${name} ]; fi`,
+      { inputFile: file },
     )
+  }
   if (options.images !== undefined) await machine.run('docker load --quiet', { inputFile: options.images })
 }
 
@@ -84,15 +94,30 @@ export const refuseInvalid = (folder: string, appliance: Appliance): void => {
     )
 }
 
-/** A machine is one client's; and a change of the release has gates of its own. */
-const refuseOther = (deployed: ApplianceManifest | undefined, { client, release }: Appliance): void => {
+/** Whatever is done to a machine, it must be this client's. Throws `conflict`. */
+export const refuseOtherClient = (
+  deployed: Pick<ApplianceManifest, 'client' | 'node'> | undefined,
+  client: Pick<Client, 'name' | 'node'>,
+): void => {
+  if (deployed?.client === client.name && deployed.node === client.node) return
+  const found = deployed ? `${deployed.node} of ${deployed.client}` : 'no appliance yet'
+  throw new AppError('conflict', `The machine is ${found}, not ${client.node} of ${client.name}.`)
+}
+
+/** A change of the release has gates of its own; one that did not end may be ended, or gone back from. */
+const refuseOther = (
+  deployed: ApplianceManifest | undefined,
+  before: ApplianceManifest | undefined,
+  { client, release }: Appliance,
+): void => {
   if (!deployed) return
-  if (deployed.client !== client.name || deployed.node !== client.node)
+  refuseOtherClient(deployed, client)
+  if (before && before.release !== release.version)
     throw new AppError(
       'conflict',
-      `The machine is ${deployed.node} of ${deployed.client}, not ${client.node} of ${client.name}.`,
+      `An upgrade of the machine from ${before.release} did not end. Run evothesis provision upgrade again, or name ${before.release} in client.yaml to go back.`,
     )
-  if (deployed.release !== release.version)
+  if (!before && deployed.release !== release.version)
     throw new AppError(
       'conflict',
       `The machine runs release ${deployed.release}; for ${release.version} run: evothesis provision upgrade`,
@@ -120,7 +145,7 @@ export const changesOf = (deployed: ApplianceManifest | undefined, { files }: Ap
   return [...wanted.files.filter((one) => there.get(one.path) !== one.sha256).map((one) => one.path), ...gone]
 }
 
-/** The files of the folder; each must be a secret of this appliance, and every one that must be given may be there. */
+/** The files of the folder; each must be a secret of this appliance, whole, and a certificate must be one of its domain. */
 export const givenSecrets = ({ client }: Appliance, folder: string | undefined): string[] => {
   if (folder === undefined) return []
   if (!existsSync(folder)) throw new AppError('usage_invalid', `${folder} is not a folder.`)
@@ -128,11 +153,19 @@ export const givenSecrets = ({ client }: Appliance, folder: string | undefined):
   const names = readdirSync(folder)
     .filter((name) => !name.startsWith('.'))
     .sort()
-  for (const name of names)
+  const text = (name: string): string => readFileSync(path.join(folder, name), 'utf8')
+  for (const name of names) {
     if (!known.has(name))
       throw new AppError(
         'usage_invalid',
         `${path.join(folder, name)} is no secret of ${client.name}; there are: ${[...known.keys()].join(', ')}.`,
       )
+    if (text(name).trim() === '') throw new AppError('usage_invalid', `${path.join(folder, name)} is empty.`)
+  }
+  if (names.includes('tls-certificate') && names.includes('tls-key')) {
+    const pair = { certificate: text('tls-certificate'), key: text('tls-key'), domain: client.domain }
+    const problem = certificateProblem(pair)
+    if (problem) throw new AppError('usage_invalid', problem)
+  }
   return names
 }

@@ -28,8 +28,6 @@ const help = `Usage: evothesis provision <action> [options]
                               the images first, and keeps them in DIR/images.lock.yaml.
   validate DIR                Checks client.yaml, the rules of hardening, the settings, and that DIR/appliance is as rendered.
   diff DIR [--host HOST]      Shows what differs between client.yaml and DIR/appliance, or the files on its machine.
-
-
   apply DIR --host HOST [--secrets DIR] [--images FILE]
                               Brings it to its machine by ssh and rsync, and starts it.
   upgrade DIR --host HOST [--confirm GATE] [--images FILE]
@@ -180,13 +178,11 @@ const actions: Record<string, (subject: string, values: Given, io: ProvisionIo) 
     const { out = '' } = values
     const machine = machineOf(values)
     const { client } = readAppliance(folder)
-    const bundle = await offboard(machine, out)
-    const record = `${out}.deletion.json`
-    if (values.delete !== undefined) await deleteMachine(machine, client.name, values.delete, record, bundle)
-    const deleted = values.delete === undefined ? null : record
+    const bundle = await offboard(machine, client, { out, deleteConfirmed: values.delete })
+    const deleted = values.delete === undefined ? null : await deleteMachine(machine, client, values.delete, bundle)
     return {
       value: { ...bundle, deleted },
-      text: `${out}: ${bundle.bytes} bytes, sha256 ${bundle.sha256}. ${deleted ? `Everything was removed; the record is ${deleted}.` : 'The machine still holds its data.'}\n`,
+      text: `${out}: ${bundle.bytes} bytes, sha256 ${bundle.sha256}. ${deleted ? `Everything was removed; the record is ${deleted}.` : 'The machine is stopped, and still holds its data.'}\n`,
       ok: true,
     }
   },

@@ -41,7 +41,9 @@ export const sshMachine = ({ host, folder = defaultFolder, port, identity }: Mac
     async send(from) {
       await start('ssh', [...ssh, host, '--', `mkdir -p ${folder} && chmod 750 ${folder}`], `${host}: mkdir`, {})
       const shell = ['ssh', ...ssh].map(quoted).join(' ')
-      const kept = ['/secrets', '/certificates', '/previous', '/images.tar'].map((one) => `--exclude=${one}`)
+      const kept = ['/secrets', '/certificates', '/previous', '/previous.part', '/volumes', '/images.tar'].map(
+        (one) => `--exclude=${one}`,
+      )
       await start(
         'rsync',
         ['-a', '--checksum', '--delete', '--chmod=go-w', ...kept, '-e', shell, `${from}/`, `${host}:${folder}/`],

@@ -1,5 +1,13 @@
 import { AppError, messageOf } from '../errors.ts'
-import { type ApplyOptions, bring, changesOf, givenSecrets, readDeployed, refuseInvalid } from './apply.ts'
+import {
+  type ApplyOptions,
+  bring,
+  changesOf,
+  givenSecrets,
+  readDeployed,
+  refuseInvalid,
+  refuseOtherClient,
+} from './apply.ts'
 import type { Machine } from './machine.ts'
 import type { Release } from './release.ts'
 import type { Appliance } from './validate.ts'
@@ -27,6 +35,7 @@ const program = 'node /app/dist/bin/evothesis.js'
  * Takes a machine to the release of its client.yaml: gates first; then a backup, proven by a drill, for there is no way back
  * behind a migration but that; then the new files, images and containers. When they do not become healthy, the old files
  * take their place again and the old containers run; after a breaking release the backup is the way back, and is named.
+ * One that was cut off is gone on with: the files, and the backup, are those that were put aside then.
  * Throws `conflict` at a gate, `machine_failed`.
  */
 export const upgrade = async (
@@ -40,31 +49,23 @@ export const upgrade = async (
   const deployed = await readDeployed(machine)
   if (!deployed)
     throw new AppError('conflict', 'There is no appliance on the machine yet. Run: evothesis provision apply')
-  if (deployed.client !== client.name || deployed.node !== client.node)
-    throw new AppError(
-      'conflict',
-      `The machine is ${deployed.node} of ${deployed.client}, not ${client.node} of ${client.name}.`,
-    )
-  const gate = gateOf(deployed.release, release, options.confirmed)
+  refuseOtherClient(deployed, client)
+  // An earlier try that did not end has brought its files; what runs is told by those that it put aside.
+  const before = await readDeployed(machine, 'previous')
+  const from = (before ?? deployed).release
+  const gate = gateOf(from, release, options.confirmed)
   if (gate) throw new AppError('conflict', gate)
   const given = givenSecrets(appliance, options.secrets)
   const steps = [
-    'back up',
-    'drill',
+    ...(before ? [`go on with the upgrade from ${from} that did not end`] : ['back up', 'drill']),
     `bring ${changesOf(deployed, appliance).length} files`,
     'start',
     'look whether it is well',
   ]
-  const report = { from: deployed.release, to: release.version, steps }
+  const report = { from, to: release.version, steps }
   if (options.dryRun) return report
 
-  const backup = JSON.parse(await machine.run(`docker compose exec -T backup ${program} backup --json`)) as {
-    name: string
-  }
-  await machine.run(`docker compose exec -T backup ${program} drill`)
-  await machine.run(
-    'rm -rf previous && mkdir previous && tar --create --exclude=./previous --exclude=./secrets --exclude=./certificates . | tar --extract --directory previous',
-  )
+  const backup = before ? (await machine.run('cat previous/.backup')).trim() : await prepare(machine)
   try {
     await bring(machine, folder, options, given)
     await machine.run('./start.sh')
@@ -73,11 +74,30 @@ export const upgrade = async (
       'docker compose exec -T worker node -e "fetch(\'http://127.0.0.1:8000/health\').then((a) => process.exit(a.ok ? 0 : 1), () => process.exit(1))"',
     )
   } catch (error) {
-    throw await rollBack(machine, { error, backup: backup.name, from: deployed.release, to: release })
+    throw await rollBack(machine, { error, backup, from, to: release })
   }
   await machine.run('rm -rf previous')
   return report
 }
+
+/** Backs up, proves it, and puts the files that run aside, all or none of them. Answers the backup's name. */
+const prepare = async (machine: Machine): Promise<string> => {
+  const said = await machine.run(`docker compose exec -T backup ${program} backup --json`)
+  const name = /"name": ?"(\d{8}T\d{6}Z)"/.exec(said)?.[1]
+  if (name === undefined) throw new AppError('machine_failed', `The backup told no name, but: ${said.slice(0, 500)}`)
+  await machine.run(`docker compose exec -T backup ${program} drill`)
+  await machine.run(
+    `rm -rf previous.part && rsync -a ${kept} ./ previous.part/ && echo ${name} > previous.part/.backup && mv previous.part previous`,
+  )
+  return name
+}
+
+/** What an upgrade leaves where it is. */
+const kept = ['secrets', 'certificates', 'previous', 'previous.part', 'images.tar']
+  .map((name) => `--exclude=/${name}`)
+  .join(' ')
+/** Files that only the new release has leave, too. */
+const goBack = `rsync -a --delete --exclude=/.backup ${kept} previous/ ./`
 
 const rollBack = async (
   machine: Machine,
@@ -87,11 +107,11 @@ const rollBack = async (
   if (to.breaking)
     return new AppError(
       'machine_failed',
-      `${why}\nIts migrations cannot be undone. Either mend it and run the upgrade again, or go back: in ${machine.folder}, cp -a previous/. . && docker compose stop collect worker && docker compose exec -T backup ${program} restore --replace --backup ${backup} --identity - < KEY && ./start.sh`,
+      `${why}\nIts migrations cannot be undone. Either mend it and run the upgrade again, or go back: in ${machine.folder}, ${goBack} && docker compose stop collect worker && docker compose exec -T backup ${program} restore --replace --backup ${backup} --identity - < KEY && ./start.sh && rm -rf previous`,
       { cause: error },
     )
   try {
-    await machine.run('cp -a previous/. . && ./start.sh')
+    await machine.run(`${goBack} && ./start.sh && rm -rf previous`)
     return new AppError('machine_failed', `${why}\nThe machine runs ${from} again.`, { cause: error })
   } catch (second) {
     return new AppError(

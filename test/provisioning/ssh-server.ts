@@ -35,7 +35,8 @@ export const startMachine = async (t: { teardown(fn: () => unknown): void }, fol
     at('bin/docker'),
     `#!/bin/bash\necho "$*" >> ${at('asked')}\nif [ -f ${at('answer')} ]; then . ${at('answer')}; fi\n` +
       `case "$*" in\n  "compose config --images") echo app:1; echo web:1 ;;\n  "compose config --services") printf 'timescaledb\\ncollect\\nworker\\nbackup\\nnginx\\n' ;;\n` +
-      `  "compose config --volumes") printf 'data\\ndatabase\\n' ;;\n  *"backup --json") echo '{"name":"20261120T020000Z"}' ;;\n  "load"*) cat >> ${at('loaded')} ;;\n  *psql*) cat >> ${at('sql')} ;;\n  "save -o "*) echo images > "$3" ;;\nesac\n`,
+      `  "compose config --volumes") printf 'data\\ndatabase\\n' ;;\n  *"backup --json") echo '{"name":"20261120T020000Z"}' ;;\n  "load"*) cat >> ${at('loaded')} ;;\n  *psql*) cat >> ${at('sql')} ;;\n  "save -o "*) echo images > "$3" ;;\n` +
+      `  "compose run "*" -c -C "*) echo "volume of $8" ;;\n  "compose run "*" -x -C "*) cat >> ${at('unpacked')} ;;\nesac\n`,
   )
   chmodSync(at('bin/docker'), 0o755)
   const port = await freePort()

@@ -3,6 +3,8 @@
 #   IMAGES=pull fetches the images first; without it, those that are not here are.
 set -euo pipefail
 cd "$(dirname "$0")"
+exec 9<.
+flock -w "${LOCK_SECONDS:-900}" 9 || { echo 'something else is changing this appliance; try again' >&2; exit 5; }
 
 ./first-boot.sh
 
@@ -18,5 +20,5 @@ if [ "${IMAGES:-}" = pull ] || [ "${#missing[@]}" -gt 0 ]; then
   }
 fi
 
-docker compose up -d --remove-orphans --wait --wait-timeout "${WAIT_SECONDS:-300}"
+docker compose up -d --remove-orphans --wait --wait-timeout "${WAIT_SECONDS:-300}" 9<&-
 echo 'All containers are healthy.'
