@@ -15,16 +15,19 @@ export type Archive = { stream: Readable; done: Promise<void> }
 /**
  * A tar of what is beside the database: of DATA_DIR below `data/`, and of the further files and folders below `include/`
  * by their whole path. Files that change or vanish meanwhile are taken as they are: records of the spool are checksummed,
- * and a replayed one is stored once.
+ * and a replayed one is stored once. One that cannot be read fails it: a backup without the secrets would look whole until
+ * the day it is needed. Throws `setting_invalid` for a further file that is not there.
  */
 export const startArchive = (dataDir: string, vaultDir: string | undefined, include: readonly string[]): Archive => {
   const root = path.resolve(dataDir)
   const inside = dataNames.filter((name) => existsSync(path.join(root, name)))
-  const outside = [...(vaultDir ? [path.resolve(vaultDir)] : []), ...include.map((one) => path.resolve(one))].filter(
-    existsSync,
-  )
+  const further = include.map((one) => path.resolve(one))
+  for (const one of further)
+    if (!existsSync(one)) throw new AppError('setting_invalid', `BACKUP_INCLUDE names ${one}, which is not there.`)
+  // The vault begins with the first note.
+  const outside = [...(vaultDir ? [path.resolve(vaultDir)].filter(existsSync) : []), ...further]
   const args = [
-    ...['--create', '--dereference', '--ignore-failed-read', '--warning=no-file-changed', '--warning=no-file-removed'],
+    ...['--create', '--dereference', '--warning=no-file-changed', '--warning=no-file-removed'],
     // Names are changed, the targets of links are not.
     ...[`--transform=s,^\\./,data/,S`, `--transform=s,^/,include/,S`, '--absolute-names'],
     ...['--directory', root, ...inside.map((name) => `./${name}`), ...outside],
@@ -39,7 +42,9 @@ export const startArchive = (dataDir: string, vaultDir: string | undefined, incl
  */
 export const unpackArchive = async (archive: Readable, folder: string): Promise<void> => {
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  const child = spawn('tar', ['--extract', '--no-same-owner', '--no-overwrite-dir', '--directory', folder], {
+  // To the last byte: a tar that stops at the end it knows closes the pipe while its padding is still being written.
+  const args = ['--extract', '--ignore-zeros', '--no-same-owner', '--no-overwrite-dir', '--directory', folder]
+  const child = spawn('tar', args, {
     env: childEnvironment({ LC_ALL: 'C' }),
     stdio: ['pipe', 'ignore', 'pipe'],
   })

@@ -85,23 +85,40 @@ export const backupCommand = async (args: string[], io: ApplianceIo): Promise<nu
       return 0
     }
     const made = await makeBackup({ ...opened, force: options.force === true })
-    const removed = await prune(opened)
-    await io.afterBackup?.(opened)
-    io.stdout.write(options.json ? `${JSON.stringify({ ...made, removed }, null, 2)}\n` : textOf(made, removed))
+    const after = await finish(opened, io)
+    io.stdout.write(options.json ? `${JSON.stringify({ ...made, ...after }, null, 2)}\n` : textOf(made, after))
     return 0
   } finally {
     await opened.close()
   }
 }
 
-const prune = ({ backup, config, clock }: OpenedAppliance): Promise<string[]> =>
-  pruneBackups(backup, config.NODE_ID, { keepDays: config.BACKUP_KEEP_DAYS, nowMs: clock.now() })
+type Finished = { removed: string[]; problems: string[] }
 
-const textOf = ({ name, manifest }: MadeBackup, removed: readonly string[]): string =>
+/**
+ * What follows a backup: old ones leave, and the fleet is told. The backup is made whatever becomes of that; a bucket that
+ * lets nobody delete is a good one.
+ */
+const finish = async (opened: OpenedAppliance, { afterBackup }: ApplianceIo): Promise<Finished> => {
+  const { backup, config, clock } = opened
+  const finished: Finished = { removed: [], problems: [] }
+  const keep = { keepDays: config.BACKUP_KEEP_DAYS, nowMs: clock.now() }
+  await pruneBackups(backup, config.NODE_ID, keep).then(
+    (removed) => finished.removed.push(...removed),
+    (error) => finished.problems.push(`Old backups could not be removed: ${messageOf(error)}`),
+  )
+  await afterBackup?.(opened).catch((error) =>
+    finished.problems.push(`The status for the fleet could not be written: ${messageOf(error)}`),
+  )
+  return finished
+}
+
+const textOf = ({ name, manifest }: MadeBackup, { removed, problems }: Finished): string =>
   [
     `Backup ${name}: ${manifest.files.map((one) => `${one.name} ${sizeText(one.bytes)}`).join(', ')}, ${durationText(manifest.duration_ms)}.`,
     `Readable for ${manifest.recipients.length} recipients.`,
     ...(removed.length > 0 ? [`Removed: ${removed.join(', ')}.`] : []),
+    ...problems,
     '',
   ].join('\n')
 
@@ -119,9 +136,9 @@ const schedule = async (config: Config, io: ApplianceIo): Promise<number> => {
       const opened = await openAppliance(config, clock)
       try {
         const { name, manifest } = await makeBackup(opened)
-        const removed = await prune(opened)
+        const { removed, problems } = await finish(opened, io)
         log.info({ name, duration_ms: manifest.duration_ms, removed }, 'backed up')
-        await io.afterBackup?.(opened)
+        for (const problem of problems) log.warn({ name }, problem)
       } finally {
         await opened.close()
       }
@@ -155,7 +172,8 @@ const isStale = async (config: Config, clock: Clock): Promise<boolean> => {
   const opened = await openAppliance(config, clock)
   try {
     const latest = (await listBackups(opened.backup, config.NODE_ID)).filter((one) => one.isWhole).at(-1)
-    return latest === undefined || clock.now() - madeMs(latest.name) > staleMs
+    // One of the future was made while the clock was wrong.
+    return latest === undefined || Math.abs(clock.now() - madeMs(latest.name)) > staleMs
   } finally {
     await opened.close()
   }

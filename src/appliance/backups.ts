@@ -34,7 +34,7 @@ export const latestBackupMs = async (backup: Destination, node: string): Promise
   return latest && Date.parse(latest.name.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'))
 }
 
-/** The manifest of a backup by its name, or of the `latest`. Throws `not_found`, `backup_failed`. */
+/** The manifest of a backup by its name, or of the `latest`. Throws `not_found`, `backup_failed`, `restore_refused`. */
 export const readBackup = async (
   backup: Destination,
   node: string,
@@ -48,7 +48,10 @@ export const readBackup = async (
   const key = backupKey(node, found.name, 'manifest.json')
   const stream = await backup.read(key)
   if (!stream) throw new AppError('backup_failed', `${key} was listed, but is not there.`)
-  return { name: found.name, manifest: parseBackupManifest(await readText(stream), key) }
+  const manifest = parseBackupManifest(await readText(stream), key)
+  if (manifest.node_id !== node)
+    throw new AppError('restore_refused', `${key} is of node ${manifest.node_id}: it was moved here.`)
+  return { name: found.name, manifest }
 }
 
 /** Brings a file of a backup to the local disk, and compares it with its manifest. Throws `backup_failed`. */

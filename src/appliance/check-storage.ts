@@ -56,6 +56,10 @@ export const checkBackups = async (backup: Destination, config: Config, nowMs: n
     else {
       const ageMs = nowMs - madeMs(latest.name)
       const found = `${latest.name}, ${Math.round(ageMs / hourMs)} hours old`
+      if (ageMs < -hourMs)
+        return [
+          fail('backup', `${latest.name} is of the future`, 'The clock was wrong when it was made; remove it by hand.'),
+        ]
       const state = ageMs > backupMs.fail ? fail : ageMs > backupMs.warn ? warn : (n: string, f: string) => ok(n, f)
       checks.push(state('backup', found, advice))
     }

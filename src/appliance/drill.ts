@@ -78,6 +78,7 @@ export const drill = async (
     report.backup = name
     report.decrypted = name !== null
     await onServer(url, clock, (db) => checkServer(db, manifest, Number.MAX_SAFE_INTEGER))
+    await dropLeftScratch(url, clock)
     await createDatabase(scratch, clock)
     await restoreDatabase({ url: scratch, dumpFile, manifest, clock })
     report.restore_ms = clock.now() - startedMs
@@ -111,6 +112,19 @@ export const drill = async (
     JSON.stringify(report, null, 2),
   )
   return report
+}
+
+/** What a drill left that was killed: a whole copy of the database. One that is in use is another drill's. */
+const dropLeftScratch = async (url: string, clock: Clock): Promise<void> => {
+  const like = `^${databaseName(url).replaceAll(/[^a-zA-Z0-9_]/g, '.')}_drill_[0-9a-f]{8}$`
+  const left = await onServer(url, clock, (db) =>
+    db.query<{ name: string }>(
+      `select datname as name from pg_database d where datname ~ $1::text
+         and not exists (select from pg_stat_activity a where a.datname = d.datname)`,
+      [like],
+    ),
+  )
+  for (const { name } of left) await dropDatabase(siblingUrl(url, name), clock)
 }
 
 type Source = { manifest: BackupManifest; dumpFile: string; name: string | null }

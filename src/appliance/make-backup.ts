@@ -11,6 +11,7 @@ import { encryptTo } from './age-files.ts'
 import { startArchive } from './archive.ts'
 import { type BackupFile, type BackupManifest, backupKey, backupName } from './backup-manifest.ts'
 import { listBackups, readBackup } from './backups.ts'
+import { removeLeftovers } from './leftovers.ts'
 import { findPostgresPrograms } from './postgres-programs.ts'
 import { countTables, selectState, withSnapshot } from './snapshot.ts'
 
@@ -44,7 +45,9 @@ export const makeBackup = async ({ db, url, config, clock, backup, force }: Back
   if (!force) await refuseStranger(db, backup, config.NODE_ID)
   const startedMs = clock.now()
   const name = backupName(startedMs)
-  const folder = path.join(path.resolve(config.DATA_DIR), 'staging', `backup-${name}`)
+  const staging = path.join(path.resolve(config.DATA_DIR), 'staging')
+  await removeLeftovers(staging, startedMs)
+  const folder = path.join(staging, `backup-${name}`)
   const state = await selectState(db)
   const programs = await findPostgresPrograms(state.postgres.major)
   await mkdir(folder, { recursive: true, mode: 0o700 })

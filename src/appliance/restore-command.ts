@@ -41,7 +41,7 @@ export const restoreCommand = async (
   const wanted = options.backup ?? 'latest'
   try {
     if (options.files !== undefined) {
-      const deps = { backup, node: config.NODE_ID, clock: io.clock }
+      const deps = { backup, client: config.CLIENT_ID, node: config.NODE_ID }
       const { name } = await restoreFiles(deps, { wanted, identities, out: options.files })
       io.stdout.write(
         options.json

@@ -49,7 +49,8 @@ const selectServer = async (db: Db): Promise<Server> => {
 
 /**
  * Restores a dump into an empty database, TimescaleDB's own way: the extension first, its background work stopped, the dump
- * in one job, its work begun again also when that failed. Then compares every table with the manifest. Throws `backup_failed`.
+ * in one job and one transaction: what is killed half way leaves an empty database, which nobody can take for the real one.
+ * Its work is begun again also when that failed. Then compares every table with the manifest. Throws `backup_failed`.
  */
 export const restoreDatabase = async (deps: {
   url: string
@@ -67,7 +68,7 @@ export const restoreDatabase = async (deps: {
       await db.query('select timescaledb_pre_restore()')
     }
     try {
-      const restore = await programs.start('pg_restore', url, ['--no-owner', '--no-privileges', '--exit-on-error'])
+      const restore = await programs.start('pg_restore', url, ['--no-owner', '--no-privileges', '--single-transaction'])
       const { stdin, stdout } = restore.process
       stdout?.resume()
       // When it ends early, its own words say why, and the broken pipe nothing.

@@ -70,8 +70,7 @@ export const restore = async (
   const startedMs = clock.now()
   const node = config.NODE_ID
   const { name, manifest } = await readBackup(backup, node, options.wanted)
-  if (manifest.client_id !== config.CLIENT_ID)
-    throw new AppError('restore_refused', `The backup is of client ${manifest.client_id}, not ${config.CLIENT_ID}.`)
+  refuseOtherClient(manifest, config.CLIENT_ID)
   const dataDir = path.resolve(config.DATA_DIR)
   const folder = path.join(dataDir, 'staging', `restore-${name}`)
   await rm(folder, { recursive: true, force: true })
@@ -127,20 +126,34 @@ const putFiles = async (
   return target
 }
 
-/** Unpacks only the files of a backup into a folder: for a new machine that needs its old secrets first. */
+const refuseOtherClient = (manifest: BackupManifest, client: string): void => {
+  if (manifest.client_id !== client)
+    throw new AppError('restore_refused', `The backup is of client ${manifest.client_id}, not ${client}.`)
+}
+
+/**
+ * Unpacks only the files of a backup into a new folder: for a new machine that needs its old secrets first. The folder is
+ * there when all of it is. Throws `conflict`, `restore_refused`, `backup_failed`.
+ */
 export const restoreFiles = async (
-  deps: { backup: Destination; node: string; clock: Clock },
+  deps: { backup: Destination; client: string; node: string },
   options: { wanted: string; identities: readonly string[]; out: string },
 ): Promise<{ name: string; manifest: BackupManifest }> => {
   const { name, manifest } = await readBackup(deps.backup, deps.node, options.wanted)
   if (existsSync(options.out)) throw new AppError('conflict', `${options.out} is there already; choose a new folder.`)
+  refuseOtherClient(manifest, deps.client)
   await mkdir(options.out, { recursive: true, mode: 0o700 })
-  const place = { node: deps.node, name, manifest }
-  const archive = await openBackupFile(deps.backup, place, 'files.tar.age', {
-    folder: options.out,
-    identities: options.identities,
-  })
-  await unpackArchive(createReadStream(archive), options.out)
-  await rm(archive)
+  try {
+    const place = { node: deps.node, name, manifest }
+    const archive = await openBackupFile(deps.backup, place, 'files.tar.age', {
+      folder: options.out,
+      identities: options.identities,
+    })
+    await unpackArchive(createReadStream(archive), options.out)
+    await rm(archive)
+  } catch (error) {
+    await rm(options.out, { recursive: true, force: true })
+    throw error
+  }
   return { name, manifest }
 }
