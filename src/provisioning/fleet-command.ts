@@ -60,9 +60,11 @@ export const fleetCommand = async (args: string[], deps: FleetDeps): Promise<num
   }
   if (action === 'status') {
     const nodes = await statusOf(deps, place)
+    // A prefix that is misspelt must not look as if all were well.
+    if (nodes.length === 0) throw new AppError('not_found', `${place} holds no machine of ours; is the prefix right?`)
     return show(
       { nodes },
-      nodes.map(statusLines).join('') || 'There are none.\n',
+      nodes.map(statusLines).join(''),
       nodes.every((one) => one.problems.length === 0),
     )
   }

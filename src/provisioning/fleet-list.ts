@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
-import { messageOf } from '../errors.ts'
+import { AppError, messageOf } from '../errors.ts'
 import { clientFileName } from './client-file.ts'
 import { readAppliance, validate } from './validate.ts'
 
@@ -17,9 +17,10 @@ export type ListedClient =
     }
   | { folder: string; error: string }
 
-/** Every client below a folder, by its client.yaml; one that cannot be read is listed with the reason. */
-export const listClients = (root: string): ListedClient[] =>
-  readdirSync(root, { withFileTypes: true })
+/** Every client below a folder, by its client.yaml; one that cannot be read is listed with the reason. Throws `not_found`. */
+export const listClients = (root: string): ListedClient[] => {
+  if (!existsSync(root)) throw new AppError('not_found', `There is no folder ${root}.`)
+  return readdirSync(root, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && existsSync(path.join(root, entry.name, clientFileName)))
     .map((entry) => path.join(root, entry.name))
     .sort()
@@ -32,3 +33,4 @@ export const listClients = (root: string): ListedClient[] =>
         return { folder, error: messageOf(error) }
       }
     })
+}

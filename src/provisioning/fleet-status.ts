@@ -87,12 +87,18 @@ export const clientStatus = async (backup: Destination, prefix: string, nowMs: n
 }
 
 const problemsOf = (one: NodeStatus): string[] => [
-  ...(late(one.files_hours, lateMs.files) ? [`no files for ${one.files_hours ?? 'ever'} hours`] : []),
+  ...(one.files_hours === null
+    ? ['no files yet']
+    : late(one.files_hours, lateMs.files)
+      ? [`no files for ${one.files_hours} hours`]
+      : []),
   ...(one.backup_hours === null
     ? ['never backed up']
     : late(one.backup_hours, lateMs.backup)
       ? [`last backup ${one.backup_hours} hours ago`]
-      : []),
+      : one.backup_hours < -1
+        ? ['the last backup is of the future: the clock of the machine was wrong']
+        : []),
   ...(one.drill_hours === null
     ? ['no restore was ever tried']
     : late(one.drill_hours, lateMs.drill)

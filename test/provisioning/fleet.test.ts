@@ -61,6 +61,7 @@ t.test('a fleet is seen and billed from its backup bucket alone', async (t) => {
   ])
   t.match((await fleet('bill', 's3://agency', '--month', '2026-11')).said, /2 clients, \$0\.025 in all\./)
 
+  await t.rejects(fleet('status', 's3://agency/misspelt'), { code: 'not_found', message: /is the prefix right/ })
   const status = await fleet('status', 's3://agency')
   t.equal(status.code, 1, 'nobody has backed these up')
   t.match(status.said, /^LOOK {2}acme +n1 +files 1 h, backup never, drill never, evothesis \d/m)
@@ -114,6 +115,7 @@ t.test('a fleet is listed by its client files', async (t) => {
     findClients,
     bill: reconcilePlace,
   }
+  await t.rejects(fleetCommand(['list', path.join(folder, 'misspelt')], deps), { code: 'not_found' })
   t.equal(await fleetCommand(['list', folder], deps), 1)
   t.match(said(), /^corner-shop +n1 +0\.1\.0 +standard +metered +events\.corner-shop\.example$/m)
   t.match(said(), /^clinic .* NOT VALID$/m, 'it was never rendered')
