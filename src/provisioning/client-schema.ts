@@ -34,7 +34,7 @@ const sitePattern = z
 const cidr = z.string().refine((text) => {
   const [address = '', bits] = text.split('/')
   const most = isIP(address) === 4 ? 32 : isIP(address) === 6 ? 128 : -1
-  return most > 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most))
+  return most > 0 && !address.includes('%') && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most))
 }, 'must be an address or a range such as 203.0.113.0/24')
 const webAddress = z.url({ protocol: /^https?$/ })
 const whole = (min: number, max: number) => z.number().int().min(min).max(max)
@@ -51,7 +51,8 @@ const sshKey = z
   .string()
   .regex(/^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+|sk-\S+) [A-Za-z0-9+/=]+( [^\n]*)?$/, 'must be a public SSH key')
 const scalar = z.union([z.string(), z.number(), z.boolean()])
-const plain = (text: string) => !/[\n\r$`"'\\]/.test(text)
+/** As an env file gives it back: no quote, nothing filled in, and no space that would be cut off or begin a comment. */
+const plain = (text: string) => !/[\n\r$`"'\\]|(^|\s)#|^\s|\s$/.test(text)
 
 const bucket = z.strictObject({
   bucket: key(
@@ -62,7 +63,7 @@ const bucket = z.strictObject({
   prefix: key(
     z
       .string()
-      .regex(/^[A-Za-z0-9!_.*'()=-]+(\/[A-Za-z0-9!_.*'()=-]+)*$/)
+      .regex(/^[A-Za-z0-9!_.*()=-]+(\/[A-Za-z0-9!_.*()=-]+)*$/)
       .optional(),
     "What stands before all keys. Default: analytics in the client's bucket, the name of the client in the backup bucket.",
     'analytics',
@@ -110,7 +111,8 @@ const furtherSettings = z.record(z.string(), scalar).superRefine((given, context
     if (!setting) add('is not a setting; .env.example lists them')
     else if (setting.secret) add('is a secret: it never stands in client.yaml')
     else if (isFixedSetting(name)) add('has a key of its own in client.yaml, or is fixed by the appliance')
-    else if (!plain(text)) add('may not hold quotes, $, backslashes or line breaks')
+    else if (!plain(text))
+      add('may not hold quotes, $, backslashes, line breaks, space at its ends, or # after a space')
     else
       try {
         setting.read(text)

@@ -26,8 +26,6 @@ export const releaseSchema = z.strictObject({
   gates: z.array(z.strictObject({ name: z.string().regex(/^[a-z0-9-]+$/), text: z.string().min(1) })),
   postgres_major: z.number().int().min(15),
   timescaledb: version,
-  /** The last migration of this release. */
-  migration: z.number().int().min(1),
   images: z.strictObject({ app: image, web: image, database: image, certbot: image }),
 })
 export type Release = z.infer<typeof releaseSchema>

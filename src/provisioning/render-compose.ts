@@ -1,4 +1,5 @@
 import { stringify } from 'yaml'
+import { sha256OfText } from '../storage/sha256.ts'
 import type { Client } from './client-schema.ts'
 import { addressOf } from './network.ts'
 import type { Release } from './release.ts'
@@ -83,6 +84,10 @@ export const composeOf = (client: Client, release: Release): Compose => {
     },
     worker: {
       ...ours('worker', of('worker')),
+      // It reads its rules when it starts, and compose sees no change in a mounted file: this one it does.
+      ...(client.export.rules && {
+        labels: { 'evothesis.export-rules': sha256OfText(stringify(client.export.rules)) },
+      }),
       command: ['worker'],
       networks: { front: { ipv4_address: addressOf(client, 'worker') }, back: {} },
       depends_on: { timescaledb: healthy },

@@ -161,6 +161,13 @@ t.test('on a laptop: a compose file of the same kind, on loopback alone', async 
   }
 })
 
+t.test('another rule is another container: compose itself sees no change in a mounted file', async (t) => {
+  const workerOf = (text: string) =>
+    parse(textOf(render(parseClient(text, 'client.yaml'), release), 'compose.yaml')).services.worker
+  const changed = clientTexts.sites.replace('mouse_move', 'scroll')
+  t.notSame(workerOf(clientTexts.sites), workerOf(changed))
+})
+
 t.test('nginx asks the collector for all that the collector answers', async (t) => {
   const { collectPaths } = await import('../../src/provisioning/render-nginx.ts')
   const routed = new RegExp(collectPaths)
@@ -187,6 +194,12 @@ t.test('unknown keys, secrets and contradictions are refused, each with its plac
   refused(`${small}\nsettings: { HASH: "a$b" }\n`, /is not a setting/)
   refused(`${small}\nsettings: { AGENTS_MODEL: "a$b" }\n`, /may not hold/)
   refused(`${small}\ndatabase: { shared_buffers: "1GB; drop" }\n`, /may hold/)
+  // What the reader of settings.env takes for a comment, a quote, or space that is not there.
+  refused(`${small}\nsettings: { AGENTS_MODEL: "a #b" }\n`, /may not hold/)
+  refused(`${small}\nsettings: { AGENTS_MODEL: " a" }\n`, /may not hold/)
+  refused(`${small}\nclient_bucket: { bucket: one, prefix: "'one" }\n`, /prefix/)
+  // Node.js takes a zone for part of an address, nginx does not start with it.
+  refused(`${small}\nadmin_addresses: ["fe80::1%eth0"]\n`, /must be an address/)
   refused(`${small}\ndomain: not a host\n`, /unique|host name/)
   refused(small.replace(/recipients:[\s\S]*/, 'recipients: []\n'), /two public keys/)
   refused(small.replace(/age1\w+/, 'age1wrong'), /public key of age/)
@@ -311,11 +324,20 @@ t.test('the example, the schema and the manual are printed from the schema that 
   parseClient(renderClientExample(), 'client.example.yaml')
 })
 
-t.test('every release is well formed, and the last one has all migrations', async (t) => {
-  const releases = listReleases().map((version) => loadRelease(version))
-  for (const one of releases) t.ok(one.from.every((version) => listReleases().includes(version)))
-  t.throws(() => loadRelease('9.9.9'), { code: 'setting_invalid', message: /There is no release 9.9.9/ })
-})
+t.test(
+  'every release is well formed, is reached from others that are there, and is the program of its own name',
+  async (t) => {
+    const releases = listReleases().map((version) => loadRelease(version))
+    for (const one of releases) t.ok(one.from.every((version) => listReleases().includes(version)))
+    const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
+    t.equal(releases.at(-1)?.version, version)
+    t.match(releases.at(-1)?.images, {
+      app: `evothesis/evothesis:${version}`,
+      web: `evothesis/evothesis-web:${version}`,
+    })
+    t.throws(() => loadRelease('9.9.9'), { code: 'setting_invalid', message: /There is no release 9.9.9/ })
+  },
+)
 
 const textOf = (files: readonly RenderedFile[], name: string): string =>
   files.find((one) => one.path === name)?.text ?? ''
