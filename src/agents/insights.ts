@@ -18,9 +18,15 @@ export const insightsOf = (report: DayReport): Insight[] => {
   const isJudged = isComplete && !quality.vetoes.includes('judgement')
   const changed = isJudged
     ? [totals.sessions, totals.visitors, totals.newVisitors, totals.orders, totals.revenue, totals.conversionRate]
-        .filter(({ value, compare, n }) => {
+        .filter(({ value, compare, n, unit, interval }) => {
           if (value === null || !compare || compare.value === 0) return false
-          return Math.abs(value / compare.value - 1) >= changeMin && Math.max(n, compare.value) >= casesMin
+          if (Math.abs(value / compare.value - 1) < changeMin) return false
+          // What lies within a share's own interval is chance. Money is as many cases as the orders that brought it.
+          if (interval) return n >= casesMin && (compare.value < interval.low || compare.value > interval.high)
+          const { orders } = totals
+          const [cases, before] =
+            unit === 'count' ? [n, compare.value] : [orders.value ?? 0, orders.compare?.value ?? 0]
+          return Math.max(cases, before) >= casesMin
         })
         .slice(0, changesMax)
     : []
