@@ -9,7 +9,7 @@ import { funnelChart, pieChart, sankeyChart } from './mermaid.ts'
 import { metricTitle, words } from './metric-titles.ts'
 import type { Note, NoteDraft } from './note.ts'
 import { dayPlace, funnelPlace } from './note-paths.ts'
-import { against, name, plainNarrative, says, value, within } from './plain-text.ts'
+import { against, name, plainNarrative, says, value, within, wordFor } from './plain-text.ts'
 import { printFact } from './print-fact.ts'
 import { commonProperties, propertiesOf } from './properties.ts'
 import { qualityCallout, qualityTable } from './quality.ts'
@@ -34,12 +34,15 @@ const plainDay = ({ totals, topDropoffs, quality, isComplete, channels }: DayRep
   const first = channels[0]
   return plainNarrative(
     [
-      says(value(sessions), ' sessions by ', value(visitors), ' visitors', ...against(sessions), '.'),
-      says(value(newVisitors), ' visitors were new.'),
       says(
-        value(orders),
-        ' orders brought ',
-        value(revenue),
+        ...[value(sessions), ` ${wordFor(sessions, 'session')}`, ...against(sessions)],
+        ...[sessions.compare ? ', by ' : ' by ', value(visitors), ` ${wordFor(visitors, 'visitor')}.`],
+      ),
+      says(value(newVisitors), wordFor(newVisitors, ' visitor was new.', ' visitors were new.')),
+      says(
+        ...(orders.value === 0
+          ? ['Nobody ordered']
+          : [value(orders), ` ${wordFor(orders, 'order')} brought `, value(revenue)]),
         ...(conversionRate.value === null
           ? []
           : [

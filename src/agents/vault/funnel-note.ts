@@ -9,7 +9,7 @@ import { lineChart, sankeyChart, valuesOf } from './mermaid.ts'
 import { words } from './metric-titles.ts'
 import type { Note, NoteDraft } from './note.ts'
 import { funnelPlace, pictureOf } from './note-paths.ts'
-import { name, plainNarrative, says, value, within } from './plain-text.ts'
+import { name, plainNarrative, says, value, within, wordFor } from './plain-text.ts'
 import { printFact, printSeconds } from './print-fact.ts'
 import { commonProperties, propertiesOf } from './properties.ts'
 import { qualityCallout } from './quality.ts'
@@ -46,7 +46,7 @@ const plainFunnel = (report: FunnelReport): Narrative => {
       says(
         'Of ',
         value(first.entered),
-        ` ${counts}, `,
+        ` ${wordFor(first.entered, counts.slice(0, -1))}, `,
         value(last.entered),
         ' came to the end: ',
         value(conversion),
@@ -60,7 +60,7 @@ const plainFunnel = (report: FunnelReport): Narrative => {
     [
       worst?.dropoff && next
         ? says(
-            'Most are lost between ',
+            'The largest share is lost between ',
             name(worst.dropoff, 'step'),
             ` and ${next.name}: `,
             value(worst.dropoff),

@@ -9,7 +9,7 @@ import { blocks, bullets, embed, heading, md, printed, raw, table } from './mark
 import { lineChart } from './mermaid.ts'
 import type { Note, NoteDraft } from './note.ts'
 import { heatmapPlace, pictureOf } from './note-paths.ts'
-import { plainNarrative, says, value } from './plain-text.ts'
+import { plainNarrative, says, value, wordFor } from './plain-text.ts'
 import { printFact } from './print-fact.ts'
 import { commonProperties, propertiesOf } from './properties.ts'
 import { factBook, summary } from './render-narrative.ts'
@@ -27,9 +27,15 @@ export const heatmapNote = (report: HeatmapReport, context: NoteContext): NoteDr
 const plainHeatmap = ({ clicks, views, rageClicks, scroll }: HeatmapReport): Narrative => {
   const half = scroll.find(({ percent }) => percent === 50)
   return plainNarrative([
-    says(value(clicks), ' clicks in ', value(views), ' views of the page.'),
+    says(value(clicks), ` ${wordFor(clicks, 'click')} in `, value(views), ` ${wordFor(views, 'view')} of the page.`),
     half?.reached.value != null ? says(value(half.reached), ' of the views came to the middle of the page.') : null,
-    (rageClicks.value ?? 0) > 0 ? says('There were ', value(rageClicks), ' rage clicks.') : null,
+    (rageClicks.value ?? 0) > 0
+      ? says(
+          wordFor(rageClicks, 'There was ', 'There were '),
+          value(rageClicks),
+          ` ${wordFor(rageClicks, 'rage click')}.`,
+        )
+      : null,
   ])
 }
 

@@ -1,5 +1,6 @@
 import type { Fact, FactDimension } from '../fact.ts'
 import type { FactFormat, Narrative, NarrativePiece } from '../narrative.ts'
+import { printFact } from './print-fact.ts'
 
 /** Pieces of the plain text. Sentences are written here; values and names are always references. */
 export type Sentence = readonly NarrativePiece[] | null
@@ -29,12 +30,18 @@ export const plainNarrative = (...paragraphs: readonly (readonly Sentence[])[]):
     .filter((pieces) => pieces.length > 0),
 })
 
-/** `, up from 12` where there is something to compare with. */
+/** `, up from 12` where there is something to compare with. What lies within a share's own interval is no rise and no fall. */
 export const against = (fact: Fact): (string | NarrativePiece)[] => {
-  if (!fact.compare || fact.value === null) return []
-  const how = { up: ', up from ', down: ', down from ', flat: ', much like ' }[fact.compare.direction]
-  return [how, value(fact, 'comparison'), ` (${fact.compare.basis})`]
+  const { compare, interval } = fact
+  if (!compare || fact.value === null) return []
+  const isWithin = interval !== undefined && interval.low <= compare.value && compare.value <= interval.high
+  const isAlike = compare.direction === 'flat' || printFact(fact) === printFact(fact, 'comparison')
+  const how = isAlike ? ', much like ' : isWithin ? ', not clearly other than ' : `, ${compare.direction} from `
+  return [how, value(fact, 'comparison'), ` (${compare.basis})`]
 }
+
+/** The word for so many: `order` of one, else `orders`. */
+export const wordFor = (fact: Fact, one: string, many = `${one}s`): string => (fact.value === 1 ? one : many)
 
 /** The interval in brackets, where there is one. */
 export const within = (fact: Fact): (string | NarrativePiece)[] =>

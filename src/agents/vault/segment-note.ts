@@ -8,7 +8,7 @@ import { lineChart, valuesOf } from './mermaid.ts'
 import { metricTitle } from './metric-titles.ts'
 import type { Note, NoteDraft } from './note.ts'
 import { segmentPlace } from './note-paths.ts'
-import { plainNarrative, says, value, within } from './plain-text.ts'
+import { plainNarrative, says, value, within, wordFor } from './plain-text.ts'
 import { printFact } from './print-fact.ts'
 import { commonProperties, propertiesOf } from './properties.ts'
 import { factBook, summary } from './render-narrative.ts'
@@ -30,7 +30,15 @@ const plainSegment = ({ size, share, figures }: SegmentReport): Narrative => {
   if ((size.value ?? 0) === 0) return plainNarrative([says('Nobody is in this segment.')])
   const revenue = figures.find(({ metric }) => metric === 'segment_revenue')
   return plainNarrative([
-    says('In it are ', value(size), ' people, ', value(share), ' of all', ...within(share), '.'),
+    says(
+      wordFor(size, 'In it is ', 'In it are '),
+      value(size),
+      wordFor(size, ' person, ', ' people, '),
+      value(share),
+      ' of all',
+      ...within(share),
+      '.',
+    ),
     revenue?.value != null ? says('They have brought ', value(revenue), '.') : null,
   ])
 }

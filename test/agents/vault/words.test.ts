@@ -1,0 +1,49 @@
+import t from 'tap'
+import { createFacts } from '../../../src/agents/make-fact.ts'
+import { against, wordFor } from '../../../src/agents/vault/plain-text.ts'
+import { type SentEvent, storeBatch } from '../lab.ts'
+import { vaultLab } from './lab.ts'
+
+/** What a person reads out of the plain sentences must be what the figures say. */
+const facts = createFacts({ dims: { site: 's' }, fromMs: 0, toMs: 86_400_000, query: 'q' })
+const basis = 'median of the same weekday'
+const said = (fact: Parameters<typeof against>[0]): string =>
+  against(fact)
+    .map((piece) => (typeof piece === 'string' ? piece : ''))
+    .join('…')
+
+t.test('what chance explains is called no rise and no fall', (t) => {
+  const share = (part: number, of: number, before: number) =>
+    facts.share('conversion_rate', part, of, {}, { compare: { value: before, n: 100, basis } })
+  t.match(said(share(1, 48, 0.041)), /^, not clearly other than /, '2.1 % (0.4 % to 10.9 %) is no fall from 4.1 %')
+  t.match(said(share(100, 1_000, 0.2)), /^, down from /)
+  t.match(said(share(300, 1_000, 0.2)), /^, up from /)
+  t.match(said(share(200, 1_000, 0.2)), /^, much like /)
+  t.match(said(facts.count('sessions', 48, {}, { value: 59, n: 3, basis })), /^, down from /)
+  const tiny = facts.fact('pageviews', 1.44, { compare: { value: 1.36, n: 9, basis } })
+  t.match(said(tiny), /^, much like /, 'what is printed as the same is not called a change')
+  t.equal(wordFor(facts.count('orders', 1), 'order'), 'order')
+  t.equal(wordFor(facts.count('orders', 0), 'order'), 'orders')
+  t.end()
+})
+
+t.test('one of a thing is told in the singular', async (t) => {
+  const lab = await vaultLab(t)
+  const at = (minute: number) => `2026-11-18T10:0${minute}:00Z`
+  const events: SentEvent[] = [
+    { type: 'pageview', at: at(0) },
+    { type: 'product_view', at: at(1) },
+    { type: 'add_to_cart', at: at(2) },
+    { type: 'begin_checkout', at: at(3) },
+    { type: 'purchase', at: at(4), data: { orderId: 'o1', value: 20, currency: 'USD' } },
+  ]
+  await storeBatch(lab.db, [...events, { type: 'pageview', at: '2026-11-20T00:01:00Z', visitor: 'v2' }])
+  await lab.run()
+  await lab.vault.write({ kind: 'nightly' })
+  const files = await lab.files()
+  const day = (date: string) => files.get(`daily_reports/${date} shop.example.md`)?.text ?? ''
+  t.match(day('2026-11-18'), /\n1 session by 1 visitor\. 1 visitor was new\. 1 order brought /)
+  t.match(day('2026-11-20'), /Nobody ordered/)
+  for (const [at, { text }] of files)
+    t.notMatch(text, /(^|[\s(])1 (sessions|visitors|orders|people|clicks|views|rage clicks)\b/m, at)
+})
