@@ -54,6 +54,12 @@ export const describeAlert = (test: DropoffTest, state: AlertState, context: Ale
   const facts = createFacts({
     ...{ dims: { site: siteId }, fromMs, toMs, query: dropoffQuery, currency: context.currency },
   })
+  // What was expected is counted over other days than what came.
+  const days = before.map(({ day }) => day).sort()
+  const [first, last] = [days[0] ?? test.from, days.at(-1) ?? test.to]
+  const earlier = createFacts({
+    ...{ dims: { site: siteId }, fromMs: calendar.startOf(first), toMs: calendar.endOf(last), query: dropoffQuery },
+  })
   const { lost, reached } = test.now
   const basis = expected.sameWeekdays ? 'the same weekdays of four weeks' : 'the days of four weeks'
   const basisFact = { value: expected.rate, n: expected.reached, basis }
@@ -65,7 +71,7 @@ export const describeAlert = (test: DropoffTest, state: AlertState, context: Ale
     ...{ rawSite: siteId, funnelId: funnel.id, funnelName: funnel.name, fromStep: names.from, toStep: names.to },
     window: facts.window,
     current: facts.share('step_dropoff', lost, reached, dims, { compare: basisFact }),
-    baseline: facts.fact('dropoff_baseline', expected.rate, {
+    baseline: earlier.fact('dropoff_baseline', expected.rate, {
       ...{ unit: 'share', n: expected.reached, dims, method: 'mixture_of_kinds' },
     }),
     difference: facts.fact('dropoff_difference', difference, {
@@ -83,7 +89,7 @@ export const describeAlert = (test: DropoffTest, state: AlertState, context: Ale
       },
     }),
     lostRevenue: lostRevenue(facts, dims, lostNow, step, context),
-    affected: affectedBy(facts, dims, step, now, before),
+    affected: affectedBy({ facts, earlier }, dims, step, now, before),
     coincidences: coincidences(facts, context),
     actions: actionsFor(funnel, step, now, before, coincidences(facts, context)),
   }
@@ -112,7 +118,7 @@ const lostRevenue = (facts: Facts, dims: Fact['dims'], lost: number, step: numbe
 }
 
 const affectedBy = (
-  facts: Facts,
+  { facts, earlier }: { facts: Facts; earlier: Facts },
   dims: Fact['dims'],
   step: number,
   now: readonly DayCells[],
@@ -137,7 +143,7 @@ const affectedBy = (
       return {
         ...{ dimension, value },
         current: facts.share('step_dropoff', current.lost, current.reached, where, { compare: before }),
-        baseline: facts.share('dropoff_baseline', baseline.lost, baseline.reached, where),
+        baseline: earlier.share('dropoff_baseline', baseline.lost, baseline.reached, where),
       }
     })
 

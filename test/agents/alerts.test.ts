@@ -217,6 +217,12 @@ t.test(
     const [raised] = await alerts()
     t.match(raised, { state: 'open', severity: 'critical', funnelId: 'shop', fromStep: 'Visit', toStep: 'Product' })
     t.same([raised?.current.n, raised?.window.from], [220, '2026-10-15T00:00:00.000Z'])
+    for (const { baseline } of raised ? [raised, ...raised.affected] : [])
+      t.same(
+        baseline.window,
+        { from: '2026-10-01T00:00:00.000Z', to: '2026-10-15T00:00:00.000Z' },
+        'what was expected is of the days before',
+      )
     t.ok((raised?.current.value ?? 0) > 0.55 && (raised?.baseline.value ?? 1) < 0.5)
     t.same(raised?.lostRevenue.value, null)
     t.same(await told(), ['alert.raised'])

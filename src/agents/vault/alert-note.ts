@@ -95,6 +95,7 @@ const finish = (alert: DropoffAlert, context: NoteContext, narrative: Narrative 
         name: 'summary',
         body: blocks(
           summary(raw(title), narrative, factBook(factsIn(alert)), timeZone),
+          md(days[0] === days[1] ? `Lost on ${days[0]}.` : `Lost from ${days[0]} to ${days[1]}.`),
           callout(
             alert.state === 'closed' ? 'success' : calloutOf[severity],
             md(
