@@ -76,7 +76,7 @@ export const notesCommand = async (args: string[], io: NotesIo): Promise<number>
     io.stdout.write(
       read.json
         ? `${JSON.stringify({ run: report, notes, ...input }, null, 2)}\n`
-        : renderRun(report, input) + renderNotes(notes, places),
+        : renderRun(report, input, read) + renderNotes(notes, places),
     )
     return notes.error === null ? 0 : 1
   } finally {
@@ -109,7 +109,7 @@ const readArgs = (args: string[]): Args | 'help' => {
     throw wrong('status takes no --date or --site.')
   if (
     date !== undefined &&
-    (!/^\d{4}-\d\d-\d\d$/.test(date) || new Date(`${date}T00:00:00Z`).toString() === 'Invalid Date')
+    (!/^\d{4}-\d\d-\d\d$/.test(date) || !new Date(Date.parse(date) || 0).toISOString().startsWith(date))
   )
     throw wrong(`--date takes a day such as 2026-11-20, not ${date}.`)
   return { action, date, site, json }

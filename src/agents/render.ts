@@ -21,12 +21,21 @@ const table = (rows: readonly (readonly string[])[]): string[] => alignColumns(r
 const lines = (all: readonly string[]): string => `${all.join('\n')}\n`
 const rowsShownMax = 40
 
-export const renderRun = (report: RunReport, input: VaultInput): string =>
+export const renderRun = (
+  report: RunReport,
+  input: VaultInput,
+  { date, site }: { date?: string | undefined; site?: string | undefined } = {},
+): string =>
   lines([
     report.runId === null
       ? `Nothing new${report.asOf === null ? ': no event has come yet' : ` since ${report.asOf}`}.`
-      : `Read ${number(report.events)} events; ${number(report.reports)} reports changed, ${number(report.judgedDays)} days judged, ${number(report.alertsOpened)} alerts opened.`,
+      : `Read ${number(report.events)} events; ${number(report.reports)} reports changed, ${number(report.judgedDays)} days judged, ${number(report.alertsOpened)} ${report.alertsOpened === 1 ? 'alert' : 'alerts'} opened.`,
     ...(input.days.length > 0 ? ['', ...renderDays(input)] : []),
+    ...(input.days.length === 0 && (date ?? site) !== undefined
+      ? [
+          `There are no figures${site === undefined ? '' : ` of ${plain(site)}`}${date === undefined ? '' : ` on ${date}`}.`,
+        ]
+      : []),
     ...renderAlerts(input.alerts.filter(({ state }) => state === 'open')),
   ])
 
@@ -62,7 +71,7 @@ const renderAlerts = (alerts: readonly DropoffAlert[]): string[] =>
             plain(rawSite),
             `${funnelName}: ${fromStep} to ${toStep}`,
             `${shown(current)} lost, ${shown(baseline)} expected (n = ${number(current.n)})`,
-            `since ${window.from.slice(0, 10)}`,
+            `from ${window.from.slice(0, 10)} on`,
           ]),
         ),
       ]

@@ -52,6 +52,8 @@ t.test('evothesis notes', async (t) => {
   t.equal(await readFile(path.join(vault, day), 'utf8'), await readFile(path.join(delivered, day), 'utf8'))
   t.match(notes('status').stdout, /Vault: .*\/vault, \d+ files \(.*\d+ daily_report.*nothing waits\./s)
   t.match(notes('run').stdout, 'nothing new.')
+  t.match(notes('run', '--site', 'no-such.example').stdout, 'There are no figures of no-such.example.\n')
+  t.match(notes('run', '--date', '2019-01-01').stdout, 'There are no figures on 2019-01-01.\n')
   await writeFile(path.join(folder, 'a-file'), '')
   t.match(notesWith({ VAULT_DIR: path.join(folder, 'a-file') }, 'run'), { status: 1, stderr: /a-file/ })
   const read = JSON.parse(notes('run', '--json', '--date', '2026-11-18', '--site', 'harbor-tea.example').stdout)
@@ -71,6 +73,8 @@ t.test('evothesis notes', async (t) => {
     ['write'],
     ['run', 'now'],
     ['run', '--date', 'today'],
+    ['run', '--date', '2026-02-31'],
+    ['run', '--date', '2026-13-01'],
     ['status', '--site', 'a'],
     ['run', '--fast'],
   ])
