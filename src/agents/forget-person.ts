@@ -6,22 +6,29 @@ import { shortId } from './clip.ts'
 import { userKey, visitorKeyOfId } from './read-event.ts'
 import { customerKey } from './segments.ts'
 
-type ForgetDeps = { db: Db; log: Log; forgetNotes?: ((customers: readonly string[]) => Promise<void>) | undefined }
+/** Removes the notes about these customers, after `forgetRows`; nobody else writes notes meanwhile. Throws when it cannot. */
+export type ForgetNotes = (customers: readonly string[], forgetRows: () => Promise<void>) => Promise<void>
+type ForgetDeps = { db: Db; log: Log; forgetNotes?: ForgetNotes | undefined }
 
 /**
  * Works off the requests to forget somebody: their sessions, what identified them, what they said, their profile, the
  * facts and the notes about them. Figures about many stay: they name nobody. Call it when everything is read, so that
- * nothing of them comes after it. One that cannot be done, because the notes' destination does not answer, is left for the
- * next run. Resolves to how many were done.
+ * nothing of them comes after it. One that cannot be done, because notes are being written or their destination does not
+ * answer, is left for the next run. Resolves to how many were done.
  */
 export const forgetPersons = async ({ db, log, forgetNotes }: ForgetDeps): Promise<number> => {
   let done = 0
   for (const { erasureId, subject } of await selectErasures(db, 'agents')) {
     const [visitors, users] = [subject.visitors.map(visitorKeyOfId), subject.users.map(shortId)]
     const customers = await selectCustomers(db, visitors, users)
-    const rows = await db.transaction((tx) => forgetPerson(tx, visitors, users, customers))
+    let rows = 0
+    const forgetRows = async (): Promise<void> => {
+      rows = await db.transaction((tx) => forgetPerson(tx, visitors, users, customers))
+    }
     try {
-      await forgetNotes?.(customers)
+      // A writer that is under way has read the reports already: it would write what was just removed.
+      if (forgetNotes) await forgetNotes(customers, forgetRows)
+      else await forgetRows()
     } catch (error) {
       log.warn({ err: error, erasure: erasureId }, `notes about a person are still there: ${messageOf(error)}`)
       continue

@@ -7,7 +7,7 @@ import { makeDay } from './day-report.ts'
 import { markStaleDays, selectCurrencies, selectStaleDays, writeDay } from './day-rows.ts'
 import { type Calendar, createCalendar, type Day, dayMs } from './days.ts'
 import { forgetOld } from './forget-old.ts'
-import { forgetPersons } from './forget-person.ts'
+import { type ForgetNotes, forgetPersons } from './forget-person.ts'
 import { type FunnelFile, typesOfFunnels } from './funnel-file.ts'
 import { withAgentsLock } from './lock.ts'
 import { hash16 } from './make-fact.ts'
@@ -34,7 +34,7 @@ export type EngineDeps = {
   pauseMs: number
   stepEvents?: number
   /** Removes the notes about customers, wherever they were delivered. Throws while that cannot be done. */
-  forgetNotes?: ((customers: readonly string[]) => Promise<void>) | undefined
+  forgetNotes?: ForgetNotes | undefined
 }
 export type RunProgress = { phase: 'reading' | 'days' | 'alerts' | 'weeks'; done: number; total: number }
 export type RunOptions = { kind: RunKind; signal?: AbortSignal; onProgress?: (progress: RunProgress) => void }

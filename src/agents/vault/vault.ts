@@ -1,5 +1,6 @@
 import { isAppError, messageOf } from '../../errors.ts'
 import type { Destination } from '../../storage/destination.ts'
+import type { ForgetNotes } from '../forget-person.ts'
 import { withVaultLock } from '../lock.ts'
 import { followMoves, keepInDoubt, noticeEdits } from './follow-moves.ts'
 import { forgetNotes } from './forget-notes.ts'
@@ -15,8 +16,11 @@ export type Vault = {
   write(scope: VaultScope, options?: VaultOptions): Promise<VaultReport>
   /** Delivers what waits, and takes over what people changed at the destination. */
   deliver(options?: VaultOptions): Promise<VaultReport>
-  /** Removes all notes about these customers, here and at the destination. Throws when one of both cannot be done. */
-  forget(customers: readonly string[]): Promise<void>
+  /**
+   * Removes all notes about these customers, here and at the destination, once `forgetRows` has removed what they are made
+   * of. Throws when one of them cannot be done; `agents_busy`, before anything is done, while notes are being written.
+   */
+  forget: ForgetNotes
   status(): Promise<VaultStatus & { folder: string; destination: string }>
 }
 
@@ -85,7 +89,11 @@ export const createVault = (deps: VaultDeps): Vault => {
         await pushQuietly(one, remote, options)
         return end(one)
       }),
-    forget: (customers) => work(undefined, (one) => forgetNotes(one, customers, () => writeSegments(deps, one))),
+    forget: (customers, forgetRows) =>
+      work(undefined, async (one) => {
+        await forgetRows()
+        await forgetNotes(one, customers, () => writeSegments(deps, one))
+      }),
     async status() {
       return {
         ...(await selectVaultStatus(db, destination.identity)),

@@ -1,6 +1,7 @@
 import { copyFile, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import t from 'tap'
+import { withVaultLock } from '../../../src/agents/lock.ts'
 import { readVaultInput } from '../../../src/agents/read-vault-input.ts'
 import { AppError } from '../../../src/errors.ts'
 import { createKeyedHash } from '../../../src/keyed-hash.ts'
@@ -125,4 +126,20 @@ t.test('while the destination is away the erasure is not done, and is done after
   await engineOn(lab.db, { forgetNotes: lab.vault.forget }).run({ kind: 'hourly' })
   t.equal(await isDone(), true)
   for (const id of lab.ids) t.notMatch(await everyByte(bucket), id)
+})
+
+t.test('while notes are being written nothing of an erasure is done, and all of it afterwards', async (t) => {
+  const lab = await shop(t)
+  const [visitor = ''] = lab.person.visitorIds
+  const isDone = await lab.forget({ visitor })
+  const engine = engineOn(lab.db, { forgetNotes: lab.vault.forget })
+  await withVaultLock(lab.db, async () => {
+    await engine.run({ kind: 'hourly' })
+    t.equal(await isDone(), false)
+    // What a writer does that had read the profile before.
+    await lab.db.execute(`update notes set state = 'active' where customer = $1::text`, [lab.person.key])
+  })
+  await engine.run({ kind: 'hourly' })
+  t.equal(await isDone(), true)
+  for (const root of [lab.folder.root, lab.bucketRoot]) t.notMatch(await everyByte(root), visitor)
 })
