@@ -24,7 +24,7 @@ t.test('images are pinned to their digests, and stay so until asked again', asyn
   t.equal(await provisionCommand(['render', folder, '--resolve'], quiet), 0)
   const compose = () => readFileSync(path.join(folder, 'appliance/compose.yaml'), 'utf8')
   t.match(compose(), /image: registry\.agency\.example\/evothesis\/evothesis:0\.1\.0@sha256:[0-9a-f]{64}/)
-  t.match(compose(), /image: docker\.io\/timescale\/timescaledb:2\.22\.1-pg17@sha256:[0-9a-f]{64}/)
+  t.match(compose(), /image: timescale\/timescaledb:2\.22\.1-pg17@sha256:[0-9a-f]{64}/)
   t.equal(await provisionCommand(['validate', folder], quiet), 0)
   const before = compose()
   writeFileSync(docker, '#!/bin/sh\nexit 1\n')

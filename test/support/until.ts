@@ -1,5 +1,5 @@
 /** Longest wait for anything that a test waits for, in milliseconds. */
-const waitMsMax = 20_000
+const waitMsMax = 60_000
 const lookEveryMs = 25
 
 /** Waits until the answer is true, and says what it was waiting for when that does not happen. */
