@@ -27,10 +27,11 @@ export const dayNote = (report: DayReport, insightIds: readonly string[], contex
   }
 }
 
-const plainDay = ({ totals, topDropoffs, quality, isComplete, channels }: DayReport): Narrative => {
+const plainDay = ({ totals, topDropoffs, funnels, quality, isComplete, channels }: DayReport): Narrative => {
   const { sessions, visitors, orders, revenue, conversionRate, newVisitors, journeySeconds } = totals
   if (sessions.value === null || sessions.value === 0) return plainNarrative([says('Nobody was seen on this day.')])
-  const worst = topDropoffs[0]
+  // Of the funnel that the note draws: hardly anybody fills in a form, which would be the news of every day.
+  const worst = topDropoffs.find(({ funnelId }) => funnelId === funnels[0]?.funnelId) ?? topDropoffs[0]
   const first = channels[0]
   return plainNarrative(
     [

@@ -37,13 +37,36 @@ t.test('one of a thing is told in the singular', async (t) => {
     { type: 'begin_checkout', at: at(3) },
     { type: 'purchase', at: at(4), data: { orderId: 'o1', value: 20, currency: 'USD' } },
   ]
-  await storeBatch(lab.db, [...events, { type: 'pageview', at: '2026-11-20T00:01:00Z', visitor: 'v2' }])
+  // Three of four begin no form; of two who look at a product none puts it into the cart.
+  const others = ['v3', 'v4', 'v5', 'v6'].map((visitor) => ({ type: 'pageview', at: '2026-11-19T10:00:00Z', visitor }))
+  await storeBatch(lab.db, [
+    ...[...events, ...others],
+    ...['v3', 'v6'].map((visitor) => ({ type: 'product_view', at: '2026-11-19T10:01:00Z', visitor })),
+    { type: 'form_start', at: '2026-11-19T10:02:00Z', visitor: 'v6' },
+    { type: 'pageview', at: '2026-11-20T00:01:00Z', visitor: 'v2' },
+  ])
   await lab.run()
   await lab.vault.write({ kind: 'nightly' })
   const files = await lab.files()
   const day = (date: string) => files.get(`daily_reports/${date} shop.example.md`)?.text ?? ''
   t.match(day('2026-11-18'), /\n1 session by 1 visitor\. 1 visitor was new\. 1 order brought /)
   t.match(day('2026-11-20'), /Nobody ordered/)
+  t.match(day('2026-11-19'), 'Most were lost between Product and Cart (Shop): 2', 'of the funnel that is drawn')
   for (const [at, { text }] of files)
     t.notMatch(text, /(^|[\s(])1 (sessions|visitors|orders|people|clicks|views|rage clicks)\b/m, at)
+})
+
+t.test('tracking that is not in order is told with what to do about it', async (t) => {
+  const lab = await vaultLab(t)
+  const late = { at: '2026-11-18T10:00:00Z', created: '2026-11-19T10:00:00Z' }
+  await storeBatch(
+    lab.db,
+    Array.from({ length: 60 }, (_, n) => ({ type: 'pageview', visitor: `v${n}`, ...late })),
+  )
+  await storeBatch(lab.db, [{ type: 'pageview', at: '2026-11-20T00:01:00Z', visitor: 'w' }])
+  await lab.run()
+  await lab.vault.write({ kind: 'nightly' })
+  const files = await lab.files()
+  const text = files.get('insights/2026-11-18 shop.example tracking_quality.md')?.text ?? ''
+  t.match(text, /^> - late: 100 %, to be looked at; .*they are in the figures$/m)
 })
