@@ -13,7 +13,9 @@ const skewMs = { warn: 2_000, fail: 60_000 }
 const spoolMsMax = 10 * 60_000
 
 export const checkDisk = async ({ DATA_DIR }: Config): Promise<Check> => {
-  const { freePercent } = await diskOf(DATA_DIR)
+  const disk = await diskOf(DATA_DIR).catch(() => undefined)
+  if (!disk) return fail('disk', `${DATA_DIR} is not there`, 'Set DATA_DIR to where the server keeps its files.')
+  const { freePercent } = disk
   return atLeast(
     'disk',
     freePercent,

@@ -63,6 +63,14 @@ export const checkBackups = async (backup: Destination, config: Config, nowMs: n
       const state = ageMs > backupMs.fail ? fail : ageMs > backupMs.warn ? warn : (n: string, f: string) => ok(n, f)
       checks.push(state('backup', found, advice))
     }
+    if (config.BACKUP_S3_BUCKET === undefined)
+      checks.push(
+        warn(
+          'backup place',
+          'the disk of this machine',
+          'Set BACKUP_S3_BUCKET: what lies beside the data is lost with it.',
+        ),
+      )
     let drilled: string | undefined
     for await (const { key } of backup.list(`${backupsPrefix}${config.NODE_ID}/drills/`)) drilled = key
     const drilledMs = drilled === undefined ? undefined : madeMs(path.basename(drilled, '.json'))

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream, existsSync, writeFileSync } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
+import path from 'node:path'
 import { AppError } from '../errors.ts'
 import { readDeployed, refuseOtherClient } from './apply.ts'
 import type { Client } from './client-schema.ts'
@@ -29,6 +30,8 @@ export const offboard = async (
   { out, deleteConfirmed }: OffboardOptions,
 ): Promise<Offboarded> => {
   if (existsSync(out)) throw new AppError('conflict', `${out} is there already; choose another name.`)
+  if (!existsSync(path.dirname(path.resolve(out))))
+    throw new AppError('usage_invalid', `${path.dirname(out)} is not there; make the folder first.`)
   if (deleteConfirmed !== undefined) refuseDeletion(client, deleteConfirmed, deletionRecord(out))
   refuseOtherClient(await readDeployed(machine), client)
   const part = `${out}.part`

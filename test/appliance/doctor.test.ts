@@ -44,6 +44,8 @@ t.test('the command: a table for people, JSON for programs, and an exit code', a
   t.notMatch(failed.said, 'a-secret-value')
   t.match(await run(['--host', '/none'], {}), { code: 2, said: /cannot be read/ })
   t.equal((await run([], { BACKUP_SCHEDULE: 'sometimes' })).code, 1, 'settings that are invalid')
+  const nowhere = path.join(dataDir, 'not', 'there')
+  t.match(await run([], { DATA_DIR: nowhere }), { code: 1, said: /FAIL +disk +.*is not there/ })
 })
 
 t.test('the machine around the containers: ports, images, secrets', async (t) => {
@@ -66,7 +68,9 @@ t.test('backups and drills grow old', async (t) => {
   const folder = await tempFolder(t)
   const place = createFolderDestination('backup', folder)
   const config = testConfig({ DATA_DIR: folder, BACKUP_RECIPIENTS: 'a,b' })
-  const states = async () => (await checkBackups(place, config, nowMs)).map((one) => one.state)
+  const bucket = { BACKUP_S3_BUCKET: 'backups', BACKUP_S3_ACCESS_KEY: 'a', BACKUP_S3_SECRET_KEY: 'b' }
+  const elsewhere = testConfig({ DATA_DIR: folder, BACKUP_RECIPIENTS: 'a,b', ...bucket })
+  const states = async () => (await checkBackups(place, elsewhere, nowMs)).map((one) => one.state)
   const write = (name: string) => {
     mkdirSync(path.dirname(path.join(folder, 'backups/n1', name)), { recursive: true })
     writeFileSync(path.join(folder, 'backups/n1', name), '{}')
@@ -83,6 +87,7 @@ t.test('backups and drills grow old', async (t) => {
   t.strictSame(await states(), ['ok', 'warn'])
   write('drills/20261110T020000Z.json')
   t.strictSame(await states(), ['ok', 'ok'])
+  t.match(await checkBackups(place, config, nowMs), [{}, { name: 'backup place', state: 'warn' }, {}])
   t.strictSame(
     await checkBackups(place, testConfig({ DATA_DIR: folder }), nowMs).then((all) => all.map((one) => one.state)),
     ['skipped'],
