@@ -18,7 +18,7 @@ import { createPathTally } from './paths.ts'
 import type { PersonRow } from './people.ts'
 import type { CustomerProfile } from './report.ts'
 import { holds, type Segment } from './segment-file.ts'
-import { customerKey, userIdOf } from './segments.ts'
+import { type CustomerKey, userIdOf } from './segments.ts'
 
 const touchpointsMax = 50
 const chunkCustomers = 50
@@ -30,6 +30,7 @@ export type CustomerOptions = {
   segments: readonly Segment[]
   yardstick: Yardstick
   currencies: ReadonlyMap<string, string>
+  customerKey: CustomerKey
 }
 
 /** Profiles of identified customers, from all their visits and what they said about themselves. */
@@ -52,7 +53,7 @@ export const makeCustomers = async function* (
 }
 
 const profileOf = (
-  { calendar, file, segments, yardstick, currencies }: CustomerOptions,
+  { calendar, file, segments, yardstick, currencies, customerKey }: CustomerOptions,
   row: PersonRow,
   userId: string,
   visits: readonly CustomerVisit[],

@@ -4,11 +4,11 @@ import { messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { shortId } from './clip.ts'
 import { userKey, visitorKeyOfId } from './read-event.ts'
-import { customerKey } from './segments.ts'
+import type { CustomerKey } from './segments.ts'
 
 /** Removes the notes about these customers, after `forgetRows`; nobody else writes notes meanwhile. Throws when it cannot. */
 export type ForgetNotes = (customers: readonly string[], forgetRows: () => Promise<void>) => Promise<void>
-type ForgetDeps = { db: Db; log: Log; forgetNotes?: ForgetNotes | undefined }
+type ForgetDeps = { db: Db; log: Log; customerKey: CustomerKey; forgetNotes?: ForgetNotes | undefined }
 
 /**
  * Works off the requests to forget somebody: their sessions, what identified them, what they said, their profile, the
@@ -16,11 +16,11 @@ type ForgetDeps = { db: Db; log: Log; forgetNotes?: ForgetNotes | undefined }
  * nothing of them comes after it. One that cannot be done, because notes are being written or their destination does not
  * answer, is left for the next run. Resolves to how many were done.
  */
-export const forgetPersons = async ({ db, log, forgetNotes }: ForgetDeps): Promise<number> => {
+export const forgetPersons = async ({ db, log, customerKey, forgetNotes }: ForgetDeps): Promise<number> => {
   let done = 0
   for (const { erasureId, subject } of await selectErasures(db, 'agents')) {
     const [visitors, users] = [subject.visitors.map(visitorKeyOfId), subject.users.map(shortId)]
-    const customers = await selectCustomers(db, visitors, users)
+    const customers = await selectCustomers(db, visitors, users.map(customerKey))
     let rows = 0
     const forgetRows = async (): Promise<void> => {
       rows = await db.transaction((tx) => forgetPerson(tx, visitors, users, customers))
@@ -47,14 +47,14 @@ export const forgetPersons = async ({ db, log, forgetNotes }: ForgetDeps): Promi
 const selectCustomers = async (
   db: Queryable,
   visitors: readonly string[],
-  users: readonly string[],
+  own: readonly string[],
 ): Promise<string[]> => {
   const sharing = await db.query<{ key: string }>(
     `select key from reports where kind = 'customer' and body::jsonb -> 'visitorIds' ?| $1::text[]
      union select customer from notes where state = 'gone' and customer is not null`,
     [visitors],
   )
-  return [...new Set([...users.map(customerKey), ...sharing.map(({ key }) => key)])]
+  return [...new Set([...own, ...sharing.map(({ key }) => key)])]
 }
 
 /**

@@ -9,7 +9,7 @@ import { type MadeWindows, makeWindows } from './make-windows.ts'
 import { fitCustomers, gatherPeople, learnPropensity, selectCustomers, selectRfmLimits } from './people.ts'
 import { dropReports, writeReport } from './report-rows.ts'
 import type { Segment } from './segment-file.ts'
-import { makeSegments } from './segments.ts'
+import { type CustomerKey, makeSegments } from './segments.ts'
 
 export type WeeksOptions = {
   db: Db
@@ -19,6 +19,7 @@ export type WeeksOptions = {
   segments: readonly Segment[]
   currencies: ReadonlyMap<string, string>
   customersMax: number
+  customerKey: CustomerKey
   /** The last day of all windows. */
   lastDay: Day
   runId: number
@@ -113,6 +114,7 @@ const writePeople = (options: WeeksOptions, day: Day): Promise<number> =>
       yardstick,
       day,
       others.length === 0 ? currency : undefined,
+      options.customerKey,
     )
     for (const segment of segments)
       if (await writeReport(tx, { kind: 'segment', siteId: '', key: segment.id, day }, segment, runId)) changed++

@@ -15,6 +15,7 @@ import { lastWholeDay, makeWeeks } from './make-weeks.ts'
 import { countUnread, createReader } from './read-batches.ts'
 import { areWeeksMade, insertRun, markWeeks, type RunKind, selectAsOf, updateRun } from './run-rows.ts'
 import type { Segment } from './segment-file.ts'
+import type { CustomerKey } from './segments.ts'
 
 export type EngineDeps = {
   db: Db
@@ -30,6 +31,7 @@ export type EngineDeps = {
   segments: () => Segment[]
   /** Customers that get a profile. */
   customersMax: number
+  customerKey: CustomerKey
   /** Between two steps, so that collecting never waits for reading. */
   pauseMs: number
   stepEvents?: number
@@ -169,14 +171,14 @@ const makeNight = async (
   { signal, onProgress }: Working,
   { report, begin, asOfMs }: State & { asOfMs: number },
 ): Promise<void> => {
-  const { db, clock, pauseMs, customersMax, keepDays } = deps
+  const { db, clock, pauseMs, customersMax, customerKey, keepDays } = deps
   const segments = deps.segments()
   const lastDay = await lastWholeDay(db, calendar, asOfMs)
   const weeksOf = hash16(JSON.stringify([lastDay, calendar.timeZone, file, segments, customersMax]))
   if (signal.aborted || (await areWeeksMade(db, weeksOf, lastDay))) return
   const runId = await begin()
   report.reports += await makeWeeks({
-    ...{ db, clock, calendar, file, customersMax, lastDay, pauseMs, signal, runId, segments },
+    ...{ db, clock, calendar, file, customersMax, customerKey, lastDay, pauseMs, signal, runId, segments },
     currencies: await selectCurrencies(db),
     onProgress: (done, total) => onProgress?.({ phase: 'weeks', done, total }),
   })

@@ -1,8 +1,9 @@
 import type { Tx } from '../db.ts'
+import type { KeyedHash } from '../keyed-hash.ts'
 import type { Day } from './days.ts'
 import type { Fact } from './fact.ts'
 import { fieldsOfPerson, judgePerson, type Yardstick } from './judge-person.ts'
-import { createFacts, hash16 } from './make-fact.ts'
+import { createFacts } from './make-fact.ts'
 import { type PersonRow, peopleQuery, readPeople } from './people.ts'
 import type { SegmentReport } from './report.ts'
 import { selectReports } from './report-rows.ts'
@@ -22,8 +23,12 @@ type Sum = {
 const customersMax = 50
 const trendDaysMax = 60
 
-/** The pseudonym of an identified customer. */
-export const customerKey = (userId: string): string => `c_${hash16(`customer\n${userId}`)}`
+/** The pseudonym of an identified customer. Keyed: whoever can list the notes must not be able to try ids. */
+export type CustomerKey = (userId: string) => string
+export const createCustomerKey =
+  (keyedHash: KeyedHash): CustomerKey =>
+  (userId) =>
+    `c_${keyedHash.text('customer', userId).slice(0, 16)}`
 export const userIdOf = (personKey: string): string => personKey.slice('user:'.length)
 
 /** Sizes and figures of all segments, over everybody who is known and is no bot. */
@@ -33,6 +38,7 @@ export const makeSegments = async (
   yardstick: Yardstick,
   day: Day,
   currency: string | undefined,
+  customerKey: CustomerKey,
 ): Promise<SegmentReport[]> => {
   const sums = new Map<Segment, Sum>(
     segments.map((segment) => [
@@ -50,7 +56,7 @@ export const makeSegments = async (
       firstMs = Math.min(firstMs, row.first_ms)
       const judged = judgePerson(row, yardstick)
       const fieldOf = fieldsOfPerson(row, judged, yardstick, traits.get(row.person_key))
-      for (const [{ rule }, sum] of sums) if (holds(rule, fieldOf)) addPerson(sum, row, judged.alive)
+      for (const [{ rule }, sum] of sums) if (holds(rule, fieldOf)) addPerson(sum, row, judged.alive, customerKey)
     }
   }
   const before = new Map(
@@ -78,7 +84,7 @@ export const makeSegments = async (
   })
 }
 
-const addPerson = (sum: Sum, row: PersonRow, alive: number | null): void => {
+const addPerson = (sum: Sum, row: PersonRow, alive: number | null, customerKey: CustomerKey): void => {
   sum.size++
   sum.orders += row.orders
   sum.micros += row.revenue_micros

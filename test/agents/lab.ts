@@ -2,18 +2,23 @@ import { randomUUID } from 'node:crypto'
 import { loadFunnels, parseFunnels } from '../../src/agents/funnel-file.ts'
 import { createEngine, type Engine, type EngineDeps } from '../../src/agents/run.ts'
 import { loadSegments } from '../../src/agents/segment-file.ts'
+import { createCustomerKey } from '../../src/agents/segments.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { Db } from '../../src/db.ts'
 import { insertTraffic } from '../../src/demo/insert.ts'
 import type { TrafficRequest } from '../../src/demo/requests.ts'
+import { createKeyedHash } from '../../src/keyed-hash.ts'
 import { silentLog } from '../../src/log.ts'
+import { secret } from '../../src/secret.ts'
+
+export const testCustomerKey = createCustomerKey(createKeyedHash(secret('test')))
 
 /** An engine on a database, with the shipped funnels and segments. */
 export const engineOn = (db: Db, rest: Partial<EngineDeps> & { funnelsText?: string } = {}): Engine => {
   const { funnelsText, ...deps } = rest
   return createEngine({
     ...{ db, clock: systemClock, log: silentLog, timeZone: 'UTC', sessionTimeoutMs: 30 * 60_000, keepDays: 180 },
-    ...{ clientId: 'test', nodeId: 'n1', customersMax: 100, pauseMs: 0 },
+    ...{ clientId: 'test', nodeId: 'n1', customersMax: 100, pauseMs: 0, customerKey: testCustomerKey },
     funnels: () => (funnelsText === undefined ? loadFunnels('/nowhere') : parseFunnels(funnelsText, 'funnels.yaml')),
     segments: () => loadSegments('/nowhere'),
     ...deps,

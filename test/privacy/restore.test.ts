@@ -1,5 +1,6 @@
 import t from 'tap'
 import { forgetPersons } from '../../src/agents/forget-person.ts'
+import { createCustomerKey } from '../../src/agents/segments.ts'
 import type { Db } from '../../src/db.ts'
 import { createKeyedHash } from '../../src/keyed-hash.ts'
 import { silentLog } from '../../src/log.ts'
@@ -33,7 +34,7 @@ const finish = async ({ db, forgetting }: Lab, service: Lab['service']) => {
   await forgetting.work()
   await service.exporter.run()
   await forgetting.work()
-  await forgetPersons({ db, log: silentLog })
+  await forgetPersons({ db, log: silentLog, customerKey: createCustomerKey(keyedHash) })
 }
 
 t.test('who was erased after a dump was made is erased again when it is restored', async (t) => {
