@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process'
+import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -54,9 +54,12 @@ let exported = 0
 const ratios: number[] = []
 const waited = { alone: [] as number[], beside: [] as number[] }
 for (let round = 0; round < rounds; round++) {
-  const alone = await load.run()
   await fillBuffer(db, backlog)
   filled += backlog
+  // What filling left to be written must not be counted as the export's.
+  await db.execute('checkpoint')
+  execFileSync('sync')
+  const alone = await load.run()
   let isDone = false
   const exporting = exportAll().finally(() => {
     isDone = true
