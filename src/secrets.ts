@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import type { Config } from './config.ts'
 import { type Secret, secret } from './secret.ts'
 
 /**
@@ -18,3 +19,7 @@ export const ensureSecret = (configured: Secret | undefined, file: string): Secr
   }
   return secret(readFileSync(file, 'utf8').trim())
 }
+
+/** The client's HASH_KEY, made when none is set; the same for whoever runs on this DATA_DIR. */
+export const ensureHashKey = (config: Config): Secret =>
+  ensureSecret(config.HASH_KEY, path.join(path.resolve(config.DATA_DIR), 'secrets', 'hash-key'))

@@ -1,10 +1,9 @@
-import path from 'node:path'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import type { Db } from '../db.ts'
 import { createKeyedHash } from '../keyed-hash.ts'
 import type { Log } from '../log.ts'
-import { ensureSecret } from '../secrets.ts'
+import { ensureHashKey } from '../secrets.ts'
 import { loadFunnels } from './funnel-file.ts'
 import { createEngine, type Engine, type EngineDeps } from './run.ts'
 import { loadSegments } from './segment-file.ts'
@@ -23,14 +22,13 @@ export const openEngine = (deps: {
   const { config } = deps
   loadFunnels(config.DATA_DIR)
   loadSegments(config.DATA_DIR)
-  const hashKey = ensureSecret(config.HASH_KEY, path.join(path.resolve(config.DATA_DIR), 'secrets', 'hash-key'))
   return createEngine({
     ...{ db: deps.db, clock: deps.clock, log: deps.log, pauseMs: deps.pauseMs, timeZone: config.BILLING_TIMEZONE },
     ...{ clientId: config.CLIENT_ID, nodeId: config.NODE_ID, keepDays: config.PROFILE_RETENTION_DAYS },
     sessionTimeoutMs: config.SESSION_TIMEOUT_MINUTES * 60_000,
     ...(deps.stepEvents !== undefined && { stepEvents: deps.stepEvents }),
     customersMax: config.PROFILE_NOTES_MAX,
-    customerKey: createCustomerKey(createKeyedHash(hashKey)),
+    customerKey: createCustomerKey(createKeyedHash(ensureHashKey(config))),
     forgetNotes: deps.forgetNotes,
     funnels: () => loadFunnels(config.DATA_DIR),
     segments: () => loadSegments(config.DATA_DIR),

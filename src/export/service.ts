@@ -8,7 +8,7 @@ import type { App } from '../http.ts'
 import { createKeyedHash, type KeyedHash } from '../keyed-hash.ts'
 import type { Log } from '../log.ts'
 import { cronOf, startSchedule } from '../schedule.ts'
-import { ensureSecret } from '../secrets.ts'
+import { ensureHashKey } from '../secrets.ts'
 import type { Destination } from '../storage/destination.ts'
 import { createDestinations } from '../storage/destinations.ts'
 import { adopt } from './adopt.ts'
@@ -47,8 +47,7 @@ export const createExportService = ({ db, config, clock, log, adminToken }: Expo
   let keyedHash: KeyedHash | undefined
   /** Asked for where rules hash, also those of parts from before, and by erasures after a restore. */
   const hashing = (): KeyedHash => {
-    const file = path.join(path.resolve(config.DATA_DIR), 'secrets', 'hash-key')
-    keyedHash ??= createKeyedHash(ensureSecret(config.HASH_KEY, file))
+    keyedHash ??= createKeyedHash(ensureHashKey(config))
     return keyedHash
   }
   const exporter = createExporter({

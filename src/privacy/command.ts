@@ -9,7 +9,7 @@ import { AppError, messageOf } from '../errors.ts'
 import { createKeyedHash } from '../keyed-hash.ts'
 import { createLog } from '../log.ts'
 import { openDatabase } from '../open-database.ts'
-import { ensureSecret } from '../secrets.ts'
+import { ensureHashKey } from '../secrets.ts'
 import { createDestinations } from '../storage/destinations.ts'
 import { alignColumns } from '../text-table.ts'
 import { personDocument } from './document.ts'
@@ -130,7 +130,7 @@ const withDatabase = async (
 ): Promise<number> => {
   const config = io.config()
   const log = createLog(config.LOG_LEVEL === 'info' ? 'warn' : config.LOG_LEVEL)
-  const hashKey = ensureSecret(config.HASH_KEY, path.join(path.resolve(config.DATA_DIR), 'secrets', 'hash-key'))
+  const hashKey = ensureHashKey(config)
   const { db, close } = await openDatabase(config, { log, applicationName: 'evothesis privacy' })
   try {
     return await work({ db, keyedHash: createKeyedHash(hashKey), config })
