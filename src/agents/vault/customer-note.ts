@@ -1,7 +1,7 @@
 import type { CustomerProfile } from '../report.ts'
 import type { NoteContext } from './context.ts'
-import { fact } from './day-note.ts'
 import { siteName } from './escape.ts'
+import { fact } from './fact-tables.ts'
 import { blocks, bullets, heading, type Markdown, md, printed, raw, table } from './markdown.ts'
 import { lineChart, pathChart, timeline, timesOf, valuesOf } from './mermaid.ts'
 import { words } from './metric-titles.ts'

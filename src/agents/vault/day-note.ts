@@ -1,12 +1,12 @@
-import type { Fact } from '../fact.ts'
 import { factsIn } from '../make-fact.ts'
 import type { Narrative } from '../narrative.ts'
-import type { BreakdownRow, CountRow, DayReport } from '../report.ts'
+import type { DayReport } from '../report.ts'
 import { judgedFacts, type NoteContext, tellable } from './context.ts'
 import { siteName } from './escape.ts'
-import { blocks, bullets, type Column, heading, type Markdown, md, printed, raw, table } from './markdown.ts'
+import { breakdown, counts, fact } from './fact-tables.ts'
+import { blocks, bullets, heading, type Markdown, md, printed, raw, table } from './markdown.ts'
 import { funnelChart, pieChart, sankeyChart } from './mermaid.ts'
-import { metricTitle, words } from './metric-titles.ts'
+import { metricTitle } from './metric-titles.ts'
 import type { Note, NoteDraft } from './note.ts'
 import { dayPlace, funnelPlace } from './note-paths.ts'
 import { against, name, plainNarrative, says, value, within, wordFor } from './plain-text.ts'
@@ -220,8 +220,6 @@ const finish = (
   }
 }
 
-export const fact = (one: Fact | null | undefined): Markdown => (one ? printed(printFact(one)) : md('–'))
-
 const totalsTable = ({ totals }: DayReport): Markdown =>
   table(
     [
@@ -276,34 +274,4 @@ const dropoffs = ({ topDropoffs, rawSite }: DayReport, context: NoteContext): Ma
           fact(rate),
           printed(printFact(rate, 'interval')),
         ]),
-      )
-
-const rowsShown = 10
-
-export const breakdown = (title: string, rows: readonly BreakdownRow[]): Markdown | null => {
-  if (rows.length === 0) return null
-  const columns: Column[] = [
-    { title },
-    { title: 'Sessions', isNumber: true },
-    { title: 'Share', isNumber: true },
-    { title: 'Conversion', isNumber: true },
-    { title: 'Revenue', isNumber: true },
-  ]
-  return table(
-    columns,
-    rows
-      .slice(0, rowsShown)
-      .map(({ rawValue, sessions, share, conversionRate, revenue }) => [
-        raw(title === 'Channel' || title === 'Visitors' || title === 'Device' ? words(rawValue) : rawValue),
-        ...[sessions, share, conversionRate, revenue].map(fact),
-      ]),
-  )
-}
-
-const counts = (title: string, unit: string, rows: readonly CountRow[], none: string): Markdown =>
-  rows.length === 0
-    ? md(none)
-    : table(
-        [{ title }, { title: unit, isNumber: true }],
-        rows.slice(0, rowsShown).map(({ rawValue, count }) => [raw(rawValue), fact(count)]),
       )
