@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { createTestDatabase } from '../test/support/database.ts'
 import { startCollector } from './support/collector.ts'
 import { fillBuffer } from './support/fill.ts'
-import { createLoad, percentileOf } from './support/load.ts'
+import { createLoad, medianOf, percentileOf } from './support/load.ts'
 import { writeResult } from './support/result.ts'
 import { selectStored } from './support/stored.ts'
 
@@ -83,12 +83,11 @@ await collector.stop()
 const warmed = exported - filled - acknowledged
 const stored = await selectStored(db, exported)
 const isRight = stored.events === exported && warmed === rate * 3
-const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? 0
 process.stdout.write(
-  `median: ${median(ratios).toFixed(2)} x (${median(waited.alone).toFixed(1)} ms, ${median(waited.beside).toFixed(1)} ms); ` +
+  `median: ${medianOf(ratios).toFixed(2)} x (${medianOf(waited.alone).toFixed(1)} ms, ${medianOf(waited.beside).toFixed(1)} ms); ` +
     `${exported} events exported of ${stored.events} stored${isRight ? '' : ' WRONG'}\n`,
 )
-writeResult('collect-beside-export', { rate, each, rounds, ratio: median(ratios), ratios, ...waited, isRight })
+writeResult('collect-beside-export', { rate, each, rounds, ratio: medianOf(ratios), ratios, ...waited, isRight })
 await close()
 await rm(folder, { recursive: true, force: true })
 process.exit(isRight ? 0 : 1)

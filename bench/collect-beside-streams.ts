@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { createTestDatabase } from '../test/support/database.ts'
 import { until } from '../test/support/until.ts'
 import { startCollector } from './support/collector.ts'
-import { createLoad, percentileOf } from './support/load.ts'
+import { createLoad, medianOf, percentileOf } from './support/load.ts'
 import { sampleMemory } from './support/memory.ts'
 import { selectStored } from './support/stored.ts'
 
@@ -109,7 +109,7 @@ await once(worker.child, 'exit')
 await collector.stop()
 const stored = await selectStored(db, acknowledged)
 const right = stored.events === acknowledged && stored.distinct === stored.events
-const median = [...ratios].sort((a, b) => a - b)[Math.floor(ratios.length / 2)] ?? 0
+const median = medianOf(ratios)
 process.stdout.write(
   `median ${median.toFixed(2)} x; worker ${totalMb} MB at most; stored ${stored.events}, acknowledged ${acknowledged}${right ? '' : ' WRONG'}\n`,
 )

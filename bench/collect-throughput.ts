@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import { createTestDatabase } from '../test/support/database.ts'
 import { startCollector } from './support/collector.ts'
 import { copyAtOnce, insertEach, insertRequests } from './support/insert.ts'
-import { createLoad, percentileOf } from './support/load.ts'
+import { createLoad, medianOf, percentileOf } from './support/load.ts'
 import { writeResult } from './support/result.ts'
 import { selectStored } from './support/stored.ts'
 
@@ -58,7 +58,6 @@ const collect = async ({ each, connections, requestsMax }: (typeof shapes)[numbe
   }
 }
 
-const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? 0
 const rows: Record<string, unknown>[] = []
 await createLoad({ port: collector.port, each: 10, rate: 0, connections: 64, seconds: 2, from: 1e9 })
   .run()
@@ -79,19 +78,19 @@ for (let round = 0; round < rounds; round++) {
   references.insert100.push(await insertRequests(database.url, 100, seconds / 2))
   for (const shape of shapes) runs.get(shape.each)?.push(await collect(shape))
 }
-const copy = median(references.copy)
+const copy = medianOf(references.copy)
 const thousands = (n: number): string => `${(n / 1000).toFixed(1)}k`.padStart(8)
 process.stdout.write(
-  `references, events/s: one COPY ${thousands(copy)}, an INSERT each ${thousands(median(references.insertEach))}, ` +
-    `an INSERT for 10 ${thousands(median(references.insert10))}, for 100 ${thousands(median(references.insert100))}\n` +
+  `references, events/s: one COPY ${thousands(copy)}, an INSERT each ${thousands(medianOf(references.insertEach))}, ` +
+    `an INSERT for 10 ${thousands(medianOf(references.insert10))}, for 100 ${thousands(medianOf(references.insert100))}\n` +
     `${values.workers} collector${values.workers === '1' ? '' : 's'}; events a request, requests/s, events/s, x of COPY, x of an INSERT each, CPU µs a request, p50, p99 ms\n`,
 )
 for (const [each, all] of runs) {
-  const of = (pick: (run: Run) => number) => median(all.map(pick))
+  const of = (pick: (run: Run) => number) => medianOf(all.map(pick))
   const row = {
     ...{ each, requests: of((run) => run.requests), events: of((run) => run.events) },
-    ofCopy: median(all.map((run, i) => run.events / (references.copy[i] ?? copy))),
-    ofInsertEach: median(all.map((run, i) => run.events / (references.insertEach[i] ?? 1))),
+    ofCopy: medianOf(all.map((run, i) => run.events / (references.copy[i] ?? copy))),
+    ofInsertEach: medianOf(all.map((run, i) => run.events / (references.insertEach[i] ?? 1))),
     ...{ cpuMicros: of((run) => run.cpuMicros), p50: of((run) => run.p50), p99: of((run) => run.p99) },
   }
   rows.push(row)

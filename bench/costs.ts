@@ -9,6 +9,7 @@ import { silentLog as log } from '../src/log.ts'
 import { createTestDatabase } from '../test/support/database.ts'
 import { createTestExporter, testConfig } from '../test/support/exporter.ts'
 import { startCollector } from './support/collector.ts'
+import { unclaimAll } from './support/fill.ts'
 import { createLoad } from './support/load.ts'
 import { writeResult } from './support/result.ts'
 
@@ -74,9 +75,7 @@ const rowBytes = sizes.reduce((sum, one) => sum + one.bytes, 0) / events
 const files: Record<string, { cpu: number; bytes: number }> = {}
 for (const format of ['parquet', 'json']) {
   const DATA_DIR = path.join(folder, format)
-  await db.execute('update batches set part_id = null')
-  for (const table of ['deliveries', 'export_objects', 'export_manifests', 'part_usage', 'export_parts'])
-    await db.execute(`delete from ${table}`)
+  await unclaimAll(db)
   const service = createTestExporter(db, { DATA_DIR, EXPORT_FORMAT: format })
   const cpu = await costOf(
     () => events,

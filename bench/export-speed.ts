@@ -8,7 +8,8 @@ import { exportColumns } from '../src/types.ts'
 import { createTestDatabase } from '../test/support/database.ts'
 import { folderReader, readManifests } from '../test/support/delivered.ts'
 import { createTestExporter } from '../test/support/exporter.ts'
-import { fillBuffer } from './support/fill.ts'
+import { fillBuffer, unclaimAll } from './support/fill.ts'
+import { medianOf } from './support/load.ts'
 import { writeResult } from './support/result.ts'
 
 /**
@@ -28,7 +29,6 @@ const { values } = parseArgs({
 })
 const [events, rounds] = [Number(values.events), Number(values.rounds)]
 
-const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? 0
 const secondsOf = async (work: () => Promise<unknown>): Promise<number> => {
   const started = performance.now()
   await work()
@@ -52,9 +52,7 @@ const bareCopy = async (): Promise<void> => {
 
 /** Seconds until all parts are encoded, and until they are delivered. */
 const exportAs = async (formats: string): Promise<{ encoded: number; delivered: number }> => {
-  await db.execute('update batches set part_id = null')
-  for (const table of ['deliveries', 'export_objects', 'export_manifests', 'part_usage', 'export_parts'])
-    await db.execute(`delete from ${table}`)
+  await unclaimAll(db)
   const folder = await mkdtemp(path.join(tmpdir(), 'evothesis-bench-'))
   const service = createTestExporter(db, { DATA_DIR: folder, EXPORT_FORMAT: formats })
   let encoded = 0
@@ -89,13 +87,13 @@ for (let round = 0; round < rounds; round++) {
     runs.set(formats, run)
   }
 }
-const reference = median(bare)
+const reference = medianOf(bare)
 process.stdout.write(`${events} events, median of ${rounds}\nbare COPY         ${rate(reference)}\n`)
 const ratios: Record<string, number> = {}
 for (const [formats, { encoded, delivered }] of runs) {
-  ratios[formats] = reference / median(encoded)
+  ratios[formats] = reference / medianOf(encoded)
   process.stdout.write(
-    `${formats.padEnd(18)}${rate(median(encoded))}  ${(ratios[formats] ?? 0).toFixed(2)} x of COPY; delivered ${rate(median(delivered))}\n`,
+    `${formats.padEnd(18)}${rate(medianOf(encoded))}  ${(ratios[formats] ?? 0).toFixed(2)} x of COPY; delivered ${rate(medianOf(delivered))}\n`,
   )
 }
 writeResult('export-speed', { events, rounds, copyRowsPerSecond: events / reference, ratios })

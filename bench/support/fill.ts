@@ -48,3 +48,10 @@ export const fillBuffer = async (db: Db, events: number, sites = 7, batchEvents 
   await session.execute('vacuum analyze events_log')
   session.release()
 }
+
+/** Forgets every part, so that the same rows can be exported once more. */
+export const unclaimAll = async (db: Db): Promise<void> => {
+  await db.execute('update batches set part_id = null')
+  for (const table of ['deliveries', 'export_objects', 'export_manifests', 'part_usage', 'export_parts'])
+    await db.execute(`delete from ${table}`)
+}

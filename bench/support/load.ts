@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { median } from '../../src/agents/statistics/quantiles.ts'
 
 export type LoadOptions = {
   port: number
@@ -111,6 +112,9 @@ export const createLoad = ({ port, each, rate, connections, seconds, from = 0 }:
   return { run, prepare }
 }
 
+export const medianOf = (values: readonly number[]): number => median(values) ?? Number.NaN
+
+/** Of numbers in their order. */
 export const percentileOf = (sorted: readonly number[], p: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? Number.NaN
 
