@@ -12,6 +12,7 @@ import { selectStored } from './support/stored.ts'
  *
  *   npm run bench:collect -- [--rate 2000] [--each 10] [--seconds 60]   at a fixed rate of events/s
  *   npm run bench:collect -- --rate 0 --each 1 [--connections 128]      as fast as it goes
+ *   npm run bench:collect -- --shares 0.2,0.5,0.8 [--each 10]           as fast as it goes, then at these shares of that
  *
  * The load comes from this process, on the same machine.
  */
@@ -21,32 +22,53 @@ const { values } = parseArgs({
     each: { type: 'string', default: '10' },
     seconds: { type: 'string', default: process.env.BENCH_SHORT === '1' ? '5' : '60' },
     connections: { type: 'string', default: '128' },
+    shares: { type: 'string', default: '' },
+    workers: { type: 'string', default: '1' },
   },
 })
 const [rate, each, seconds, connections] = [values.rate, values.each, values.seconds, values.connections].map(
   Number,
 ) as [number, number, number, number]
 
+const shares = values.shares === '' ? [] : values.shares.split(',').map(Number)
+
 const folder = await mkdtemp(path.join(tmpdir(), 'evothesis-bench-'))
 const database = await createTestDatabase()
-const collector = await startCollector({ DATABASE_URL: database.url, DATA_DIR: folder })
+const collector = await startCollector({
+  ...{ DATABASE_URL: database.url, DATA_DIR: folder, COLLECT_WORKERS: values.workers },
+})
+let sent = 0
+let acknowledged = 0
+let batches = 0
+let right = true
 
-const cpuBefore = collector.cpuSeconds()
-const load = createLoad({ port: collector.port, each, rate, connections, seconds })
-const { latenciesMs, acknowledged, failed, seconds: took } = await load.run()
-const cpu = collector.cpuSeconds() - cpuBefore
+/** One run, printed; resolves to events/s. Load is sent at `atRate` events/s, or as fast as it goes where that is 0. */
+const measure = async (atRate: number): Promise<number> => {
+  const cpuBefore = collector.cpuSeconds()
+  const report = await createLoad({ port: collector.port, each, rate: atRate, connections, seconds, from: sent }).run()
+  const cpu = collector.cpuSeconds() - cpuBefore
+  sent += report.requests
+  acknowledged += report.acknowledged * each
+  const stored = await selectStored(database.db, acknowledged)
+  right &&= stored.events === acknowledged && stored.distinct === stored.events
+  const commits = stored.batches - batches
+  batches = stored.batches
+  const percentile = (p: number): string => percentileOf(report.latenciesMs, p).toFixed(1)
+  const perSecond = (report.acknowledged * each) / report.seconds
+  process.stdout.write(
+    `${each} events a request, ${atRate > 0 ? `${Math.round(atRate)} events/s` : `${connections} connections`}, ${report.seconds.toFixed(1)} s: ` +
+      `${Math.round(perSecond / each)} requests/s, ${Math.round(perSecond)} events/s acknowledged, ${report.failed} failed\n` +
+      `  waiting: p50 ${percentile(0.5)} ms, p95 ${percentile(0.95)} ms, p99 ${percentile(0.99)} ms, most ${percentile(1)} ms\n` +
+      `  ${commits} commits, ${((report.acknowledged * each) / commits).toFixed(1)} events each; ${((1e6 * cpu) / report.acknowledged).toFixed(0)} µs of CPU a request\n`,
+  )
+  return perSecond
+}
 
-const stored = await selectStored(database.db, acknowledged * each)
-const right = stored.events === acknowledged * each && stored.distinct === stored.events
+const saturated = await measure(shares.length > 0 ? 0 : rate)
+for (const share of shares) await measure(saturated * share)
 const peakMb = await collector.stop()
-const percentile = (p: number): string => percentileOf(latenciesMs, p).toFixed(1)
 process.stdout.write(
-  `${each} events a request, ${rate > 0 ? `${rate} events/s` : `${connections} connections`}, ${took.toFixed(1)} s: ` +
-    `${Math.round(acknowledged / took)} requests/s, ${Math.round((acknowledged * each) / took)} events/s acknowledged, ${failed} failed\n` +
-    `waiting: p50 ${percentile(0.5)} ms, p95 ${percentile(0.95)} ms, p99 ${percentile(0.99)} ms, most ${percentile(1)} ms\n` +
-    `${stored.batches} commits, ${((acknowledged * each) / stored.batches).toFixed(1)} events each; collector ${peakMb} MB at most, ` +
-    `${((1e6 * cpu) / acknowledged).toFixed(0)} µs of CPU a request\n` +
-    `stored ${stored.events} of ${acknowledged * each} acknowledged${right ? '' : ' WRONG'}\n`,
+  `collectors ${peakMb} MB at most; ${acknowledged} events acknowledged, and stored once each${right ? '' : ': WRONG'}\n`,
 )
 await database.close()
 await rm(folder, { recursive: true, force: true })

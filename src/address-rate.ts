@@ -1,6 +1,7 @@
+import { isIPv6 } from 'node:net'
 import type { RateLimitPluginOptions } from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
-import { plainAddress } from './address.ts'
+import { addressGroups, plainAddress } from './address.ts'
 
 /** Addresses that a rate is counted for; beyond, the one that was longest quiet starts afresh. */
 const countedAddressesMax = 20_000
@@ -17,5 +18,5 @@ export const addressRate = (perSecond: number): RateLimitPluginOptions => ({
 /** One customer of IPv6 has a /64, at least, to choose addresses from. */
 const networkOf = (ip: string): string => {
   const address = plainAddress(ip)
-  return address.includes(':') && !address.startsWith('::') ? address.split(':').slice(0, 4).join(':') : address
+  return isIPv6(address) ? addressGroups(address).slice(0, 4).join(':') : address
 }

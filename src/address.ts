@@ -8,10 +8,7 @@ export const truncateAddress = (address: string): string | null => {
   const plain = plainAddress(address)
   if (isIPv4(plain)) return plain.replace(/\.\d+$/, '.0')
   if (!isIPv6(plain)) return null
-  const groups = expand(plain)
-    .slice(0, 3)
-    .map((group) => group.replace(/^0+(?=.)/, ''))
-  return `${groups.join(':')}::`
+  return `${addressGroups(plain).slice(0, 3).join(':')}::`
 }
 
 /** Without a zone, and IPv4 as IPv4 where it arrived in IPv6's clothes. */
@@ -20,10 +17,12 @@ export const plainAddress = (address: string): string => {
   return bare.startsWith('::ffff:') && isIPv4(bare.slice(7)) ? bare.slice(7) : bare
 }
 
-const expand = (address: string): string[] => {
+/** The groups of an IPv6 address, however it was shortened; without leading zeros. */
+export const addressGroups = (address: string): string[] => {
   const [head = '', tail] = address.split('::')
   const before = head === '' ? [] : head.split(':')
   const after = tail === undefined || tail === '' ? [] : tail.split(':')
   const missing = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length)
-  return [...before, ...Array.from({ length: missing }, () => '0'), ...after]
+  const groups = [...before, ...Array.from({ length: missing }, () => '0'), ...after]
+  return groups.map((group) => group.replace(/^0+(?=.)/, ''))
 }

@@ -43,6 +43,16 @@ const healthOf = async (server: TestServer): Promise<{ status?: string }> => {
   return answer?.status === 200 ? ((await answer.json()) as { status: string }) : {}
 }
 
+/** A connection of its own, that may meet another collector than the last; one that is stopped answers nothing. */
+const metricsOf = async (server: TestServer): Promise<string> => {
+  const answer = await fetch(`${server.address}/metrics`, {
+    headers: { connection: 'close' },
+    signal: AbortSignal.timeout(10_000),
+  })
+  if (answer.status !== 200) throw new Error(`/metrics answered ${answer.status}`)
+  return answer.text()
+}
+
 t.test('several collectors share a port; what is not theirs the parent answers', async (t) => {
   const dataDir = await tempFolder(t)
   const server = await startServer(dataDir, { COLLECT_WORKERS: '3', RATE_LIMIT_COLLECT: '0' })
@@ -67,8 +77,18 @@ t.test('several collectors share a port; what is not theirs the parent answers',
   })
   t.ok(post.status < 500, 'a body of any type is passed on')
 
-  const metrics = await fetch(`${server.address}/metrics`)
-  t.match(await metrics.text(), /evothesis_collect_events_total\{result="stored"\} 30\n/, 'summed over all')
+  t.match(await metricsOf(server), /evothesis_collect_events_total\{result="stored"\} 30\n/, 'summed over all')
+  t.match(await metricsOf(server), /evothesis_collectors\{answered="yes"\} 3\n/)
+
+  // One that is busy: its figures stay, so that no counter goes down and up again.
+  const [busy = 0] = await collectorsOf(dataDir)
+  process.kill(busy, 'SIGSTOP')
+  const beside = await Promise.any(Array.from({ length: 6 }, () => metricsOf(server)))
+  process.kill(busy, 'SIGCONT')
+  t.match(beside, /evothesis_collect_events_total\{result="stored"\} 30\n/)
+  t.match(beside, /evothesis_collectors\{answered="no"\} 1\n/)
+  await until('it is back', async () => /answered="yes"\} 3\n/.test(await metricsOf(server)))
+
   const outside = await fetch(`${server.address}/metrics`, { headers: { 'x-forwarded-for': '203.0.113.1' } })
   t.equal(outside.status, 401, 'a stranger behind a proxy needs the token')
 

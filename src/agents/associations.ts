@@ -1,5 +1,6 @@
 import type { Funnel } from './funnel-file.ts'
 import type { FactMaker } from './make-fact.ts'
+import type { Progress } from './match-funnel.ts'
 import { compare } from './paths.ts'
 import type { Association } from './report.ts'
 import { benjaminiHochberg } from './statistics/benjamini-hochberg.ts'
@@ -16,12 +17,21 @@ const shownMax = 8
 
 const troubles = new Set(['js_error', 'form_error', 'rage_click'])
 
-/** What is true of a visit and may go with its outcome: closed words. */
+/** What is true of a whole visit and may go with its outcome: closed words. */
 const traitsOf = (visit: Visit): string[] => [
   `device=${visit.device}`,
   `channel=${visit.channel}`,
   `visitor_kind=${visit.isNew ? 'new' : 'returning'}`,
-  ...new Set(visit.acts.flatMap(({ type }) => (troubles.has(type) ? [type] : []))),
+]
+
+/**
+ * Troubles that a visit met while it stood at a step: from its moment until it went on, else until its end. What came
+ * after going on can have kept nobody, and whoever goes further meets more of everything.
+ */
+const troublesAt = ({ acts }: Visit, fromMs: number, toMs: number): string[] => [
+  ...new Set(
+    acts.flatMap(({ type, atMs }) => (troubles.has(type) && atMs >= fromMs && atMs < toMs ? [type] : [])),
+  ),
 ]
 
 /** Counts which traits go with going on from a step: odds ratios with a prior of one, tested and adjusted over all. */
@@ -29,13 +39,15 @@ export const createAssociations = (funnel: Funnel) => {
   const reached = funnel.steps.map(() => ({ yes: 0, no: 0 }))
   const counts = new Map<string, { step: number; trait: string; yes: number; no: number }>()
   return {
-    add(visit: Visit, stepsDone: number): void {
+    /** `progress`: the moments at which the visit did the steps. */
+    add(visit: Visit, progress: Progress): void {
       const traits = traitsOf(visit)
-      for (let step = 0; step < Math.min(stepsDone, funnel.steps.length - 1); step++) {
-        const outcome = stepsDone > step + 1 ? 'yes' : 'no'
+      for (const [step, fromMs] of progress.slice(0, funnel.steps.length - 1).entries()) {
+        const nextMs = progress[step + 1]
+        const outcome = nextMs === undefined ? 'no' : 'yes'
         const all = reached[step]
         if (all) all[outcome]++
-        for (const trait of traits) {
+        for (const trait of [...traits, ...troublesAt(visit, fromMs, nextMs ?? Number.POSITIVE_INFINITY)]) {
           const key = `${step} ${trait}`
           const one = counts.get(key) ?? { step, trait, yes: 0, no: 0 }
           counts.set(key, one)

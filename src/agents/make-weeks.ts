@@ -3,6 +3,7 @@ import type { Db } from '../db.ts'
 import { makeCustomers } from './customers.ts'
 import { sitesMax } from './day-rows.ts'
 import { addDays, type Calendar, type Day } from './days.ts'
+import { eachAtOnce } from './each-at-once.ts'
 import type { FunnelFile } from './funnel-file.ts'
 import type { Yardstick } from './judge-person.ts'
 import { type MadeWindows, makeWindows } from './make-windows.ts'
@@ -24,6 +25,8 @@ export type WeeksOptions = {
   lastDay: Day
   runId: number
   pauseMs: number
+  /** Sites at the same time. */
+  sitesAtOnce: number
   signal: AbortSignal
   onProgress: (done: number, total: number) => void
 }
@@ -33,14 +36,15 @@ export const makeWeeks = async (options: WeeksOptions): Promise<number> => {
   const { db, clock, lastDay } = options
   const sites = await selectSites(db, lastDay)
   const total = sites.length + 2
-  let changed = 0
-  for (const [index, siteId] of sites.entries()) {
-    if (options.signal.aborted) return changed
+  let [changed, done] = [0, 0]
+  await eachAtOnce(sites, options.sitesAtOnce, async (siteId) => {
+    if (options.signal.aborted) return
     const made = await makeWindows({ ...options, siteId, lastDay, currency: options.currencies.get(siteId) })
-    changed += await writeWindows(options, siteId, lastDay, made)
-    options.onProgress(index + 1, total)
+    const news = await writeWindows(options, siteId, lastDay, made)
+    changed += news
+    options.onProgress(++done, total)
     await clock.sleep(options.pauseMs, options.signal)
-  }
+  })
   if (options.signal.aborted) return changed
   changed += await writePeople(options, lastDay)
   options.onProgress(total, total)

@@ -8,14 +8,20 @@ import { createProgress, type Progress } from '../progress.ts'
 import { createDestinations } from '../storage/destinations.ts'
 import { addDays } from './days.ts'
 import { openEngine } from './open-engine.ts'
-import { readVaultInput } from './read-vault-input.ts'
-import { renderNotes, renderRun, renderStatus } from './render.ts'
+import { readLatestDays, readVaultInput } from './read-vault-input.ts'
+import { renderNotes, renderRun, renderStatus, rowsShownMax } from './render.ts'
 import type { RunProgress, RunReport } from './run.ts'
 import { selectStatus } from './status.ts'
 import { openVault } from './vault/open-vault.ts'
 import type { VaultProgress } from './vault/scope.ts'
 
-export type NotesIo = { config: () => Config; stdout: NodeJS.WritableStream; stderr: NodeJS.WriteStream }
+export type NotesIo = {
+  config: () => Config
+  /** Whether the client is to have anything of a site. */
+  clientSites: (config: Config) => (siteId: string) => boolean
+  stdout: NodeJS.WritableStream
+  stderr: NodeJS.WriteStream
+}
 
 const help = `Usage: evothesis notes <run|prompt|status> [options]
 
@@ -55,29 +61,26 @@ export const notesCommand = async (args: string[], io: NotesIo): Promise<number>
       io.stdout.write(read.json ? `${JSON.stringify(prompts, null, 2)}\n` : renderPrompts(prompts))
       return 0
     }
-    const vault = openVault({ db, config, clock, log, destinations, pauseMs: 0 })
+    const vault = openVault({ db, config, clock, log, destinations, pauseMs: 0, isForClient: io.clientSites(config) })
     if (read.action === 'status') {
       const status = { ...(await selectStatus(db)), vault: await vault.status() }
       io.stdout.write(read.json ? `${JSON.stringify(status, null, 2)}\n` : renderStatus(status))
       return 0
     }
-    const engine = openEngine({ db, config, clock, log, pauseMs: 0, forgetNotes: vault.forget })
+    const engine = openEngine({ db, config, clock, log, pauseMs: 0, sitesAtOnce: 2, forgetNotes: vault.forget })
     const show = progressPrinter(io)
     const report = await engine.run({ kind: 'nightly', onProgress: show.update })
     const notes = await vault.write({ kind: 'nightly', day: read.date, site: read.site }, { onProgress: show.update })
     show.finish()
     const lastDay = engine.calendar.dayOf(report.asOf === null ? clock.now() : Date.parse(report.asOf))
-    const input = await readVaultInput(db, {
-      ...{ timeZone: config.BILLING_TIMEZONE, customersMax: config.PROFILE_NOTES_MAX },
-      ...rangeOf(read, report, lastDay),
-      ...(read.site !== undefined && { sites: [read.site] }),
-    })
-    const places = await vault.status()
-    io.stdout.write(
-      read.json
-        ? `${JSON.stringify({ run: report, notes, ...input }, null, 2)}\n`
-        : renderRun(report, input, read) + renderNotes(notes, places),
-    )
+    const range = { ...rangeOf(read, report, lastDay), ...(read.site !== undefined && { sites: [read.site] }) }
+    if (read.json) {
+      const of = { timeZone: config.BILLING_TIMEZONE, customersMax: config.PROFILE_NOTES_MAX, ...range }
+      io.stdout.write(`${JSON.stringify({ run: report, notes, ...(await readVaultInput(db, of)) }, null, 2)}\n`)
+    } else {
+      const latest = await readLatestDays(db, range, rowsShownMax)
+      io.stdout.write(renderRun(report, latest, read) + renderNotes(notes, await vault.status()))
+    }
     return notes.error === null ? 0 : 1
   } finally {
     for (const destination of destinations) destination.close()

@@ -17,6 +17,7 @@ export const openEngine = (deps: {
   log: Log
   pauseMs: number
   stepEvents?: number
+  sitesAtOnce?: number
   forgetNotes: EngineDeps['forgetNotes']
 }): Engine => {
   const { config } = deps
@@ -27,6 +28,7 @@ export const openEngine = (deps: {
     ...{ clientId: config.CLIENT_ID, nodeId: config.NODE_ID, keepDays: config.PROFILE_RETENTION_DAYS },
     sessionTimeoutMs: config.SESSION_TIMEOUT_MINUTES * 60_000,
     ...(deps.stepEvents !== undefined && { stepEvents: deps.stepEvents }),
+    ...(deps.sitesAtOnce !== undefined && { sitesAtOnce: deps.sitesAtOnce }),
     customersMax: config.PROFILE_NOTES_MAX,
     customerKey: createCustomerKey(createKeyedHash(ensureHashKey(config))),
     forgetNotes: deps.forgetNotes,

@@ -1,4 +1,4 @@
-import type { Db, Tx } from '../db.ts'
+import type { Db, Queryable, Tx } from '../db.ts'
 import { shortId } from './clip.ts'
 import type { Calendar } from './days.ts'
 import { createDeviceReader, type Device } from './device.ts'
@@ -45,10 +45,21 @@ const stepBatchesMax = 5_000
  */
 export const createReader = (options: ReadOptions) => {
   const deviceOf = createDeviceReader()
+  let ahead: Promise<Ahead | null> | undefined
   return {
     /** Resolves to null when nothing is unread. */
-    step: (runId: number): Promise<Step | null> =>
-      options.db.transaction((tx) => readStep(tx, runId, options, deviceOf)),
+    step(runId: number): Promise<Step | null> {
+      const fetched = ahead
+      ahead = undefined
+      return options.db.transaction(async (tx) => {
+        const claimed = await claim(tx, runId, options.stepEvents ?? stepEventsDefault)
+        if (!claimed) return null
+        const found = await fetched
+        const rows = found && isSame(found.batchIds, claimed.batchIds) ? found.rows : await selectEvents(tx, claimed)
+        ahead ??= fetchAhead(options, claimed)
+        return readStep(tx, runId, options, deviceOf, claimed, rows)
+      })
+    },
   }
 }
 
@@ -60,23 +71,31 @@ export const countUnread = async (db: Pick<Db, 'query'>): Promise<{ batches: num
 }
 
 type Claimed = { batchIds: number[]; events: number; from: string; to: string; asOfMs: number | null }
+type ClaimedRow = { batch_id: number; events: number; stored_at: Date; created: number | null }
 
-const claim = async (tx: Tx, runId: number, eventsMax: number): Promise<Claimed | null> => {
-  const rows = await tx.query<{ batch_id: number; events: number; stored_at: Date; created: number | null }>(
-    `update batches set agents_run_id = $1::bigint
-     where agents_run_id is null and batch_id in (
-       select batch_id from (
-         select batch_id, events, sum(events) over (order by batch_id) as running
-         from (select batch_id, events from batches where agents_run_id is null order by batch_id limit $3::int) as next
-       ) as counted where running - events < $2::bigint)
-     returning batch_id, events, stored_at, ${msOf('created_max')} as created`,
-    [runId, eventsMax, stepBatchesMax],
+/** Unread batches of a step: `$1` events, and `$2` batches of others that are taken already. */
+const nextBatches = `select batch_id from (
+    select batch_id, events, sum(events) over (order by batch_id) as running
+    from (select batch_id, events from batches where agents_run_id is null and batch_id <> all($2::bigint[])
+          order by batch_id limit ${stepBatchesMax}) as next
+  ) as counted where running - events < $1::bigint`
+const claimedColumns = `batch_id, events, stored_at, ${msOf('created_max')} as created`
+
+const claim = async (tx: Tx, runId: number, eventsMax: number): Promise<Claimed | null> =>
+  claimedOf(
+    await tx.query<ClaimedRow>(
+      `update batches set agents_run_id = $3::bigint where agents_run_id is null and batch_id in (${nextBatches})
+       returning ${claimedColumns}`,
+      [eventsMax, [], runId],
+    ),
   )
+
+const claimedOf = (rows: readonly ClaimedRow[]): Claimed | null => {
   if (rows.length === 0) return null
   const stored = rows.map((row) => row.stored_at.getTime())
   const created = rows.flatMap((row) => row.created ?? [])
   return {
-    batchIds: rows.map((row) => row.batch_id),
+    batchIds: rows.map((row) => row.batch_id).sort((a, b) => a - b),
     events: rows.reduce((sum, row) => sum + row.events, 0),
     // A millisecond around them: a Date has no microseconds.
     from: new Date(least(stored) - 1).toISOString(),
@@ -85,18 +104,46 @@ const claim = async (tx: Tx, runId: number, eventsMax: number): Promise<Claimed 
   }
 }
 
+/** Rows of the batches that the next step will most likely claim. */
+type Ahead = { batchIds: number[]; rows: EventRow[] }
+
+/**
+ * Reads the next step's rows while this one's are worked through: the database and this process are busy at once. Nothing
+ * is claimed by it: the step claims as ever, and reads again when it gets other batches. A person who is forgotten
+ * meanwhile is removed after all was read, in the same run (see run.ts). Null when it fails: the step will say why.
+ */
+const fetchAhead = async ({ db, stepEvents }: ReadOptions, { batchIds }: Claimed): Promise<Ahead | null> => {
+  try {
+    const next = claimedOf(
+      await db.query<ClaimedRow>(`select ${claimedColumns} from batches where batch_id in (${nextBatches})`, [
+        ...[stepEvents ?? stepEventsDefault, batchIds],
+      ]),
+    )
+    return next && { batchIds: next.batchIds, rows: await selectEvents(db, next) }
+  } catch {
+    return null
+  }
+}
+
+const isSame = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((id, index) => id === b[index])
+
 const least = (values: readonly number[]): number => values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
 const greatest = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b), 0)
 
-/** The bounds on stored_at let TimescaleDB look into the chunks of these batches only. */
-const selectEvents = (tx: Tx, { batchIds, from, to }: Claimed): Promise<EventRow[]> =>
-  tx.query<EventRow>(
-    `select event_id, event_type, session_id, visitor_id, user_id, site_id, ${msOf('"timestamp"')} as happened,
+/**
+ * The bounds on stored_at let TimescaleDB look into the chunks of these batches only. Put in order here: the database
+ * would sort some ten megabytes on its disk.
+ */
+const selectEvents = async (db: Queryable, { batchIds, from, to }: Claimed): Promise<EventRow[]> => {
+  const rows = await db.query<EventRow & { batch_id: number; n: number }>(
+    `select batch_id, n, event_id, event_type, session_id, visitor_id, user_id, site_id, ${msOf('"timestamp"')} as happened,
             ${msOf('created_at')} as created, path, user_agent, raw_event_data as raw
-     from events_log where batch_id = any($1::bigint[]) and stored_at >= $2::timestamptz and stored_at <= $3::timestamptz
-     order by batch_id, n`,
+     from events_log where batch_id = any($1::bigint[]) and stored_at >= $2::timestamptz and stored_at <= $3::timestamptz`,
     [batchIds, from, to],
   )
+  return rows.sort((a, b) => a.batch_id - b.batch_id || a.n - b.n)
+}
 
 const selectRefused = (tx: Tx, batchIds: number[]) =>
   tx.query<{ site_id: string; quarter_ms: number; rejected: number; duplicates: number }>(
@@ -110,16 +157,16 @@ const readStep = async (
   runId: number,
   options: ReadOptions,
   deviceOf: (userAgent: string | null) => Device,
-): Promise<Step | null> => {
+  claimed: Claimed,
+  rows: readonly EventRow[],
+): Promise<Step> => {
   const { calendar, keepMs } = options
-  const claimed = await claim(tx, runId, options.stepEvents ?? stepEventsDefault)
-  if (!claimed) return null
   const step = { batches: claimed.batchIds.length, events: claimed.events, asOfMs: claimed.asOfMs }
   const oldestMs = calendar.startOf(calendar.dayOf((claimed.asOfMs ?? Date.parse(claimed.to)) - keepMs))
   const pages = createPageTally()
   const sites = createSiteTally(calendar)
   const events: DeviceEvent[] = []
-  for (const row of await selectEvents(tx, claimed)) {
+  for (const row of rows) {
     const event = readEvent(row, oldestMs)
     if (!event) continue
     const device = deviceOf(event.userAgent)

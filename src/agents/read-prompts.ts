@@ -3,7 +3,7 @@ import type { Db } from '../db.ts'
 import { dryRun, type Prompt } from './narrate/dry-run.ts'
 import { readVaultInput } from './read-vault-input.ts'
 import { md } from './vault/markdown.ts'
-import { draftAlerts, draftDays, draftWeeks, requestsOf } from './vault/plan.ts'
+import { draftAlerts, draftDays, draftInsights, draftWeeks, requestsOf } from './vault/plan.ts'
 
 type Asked = { db: Db; config: Config; date: string | undefined; site: string | undefined }
 
@@ -16,15 +16,16 @@ export const readPrompts = async ({ db, config, date, site }: Asked): Promise<Pr
     ...{ timeZone: config.BILLING_TIMEZONE, customersMax: 0, from: day, to: day },
     ...(site !== undefined && { sites: [site] }),
   })
-  const context = {
+  const contextFor = () => ({
     timeZone: config.BILLING_TIMEZONE,
     exists: () => false,
     link: (_: string, text: string) => md(text),
-  }
+  })
   const drafts = [
-    ...draftAlerts(input, context),
-    ...draftDays(input.days, input.insights, context),
-    ...draftWeeks(input, context),
+    ...draftAlerts(input, contextFor),
+    ...draftDays(input.days, input.insights, contextFor),
+    ...draftInsights(input.insights, contextFor),
+    ...draftWeeks(input, contextFor),
   ]
   return dryRun(requestsOf(drafts), { name: config.AGENTS_MODEL, effort: config.AGENTS_EFFORT })
 }

@@ -1,4 +1,5 @@
 import type { Queryable } from '../db.ts'
+import { compare } from './paths.ts'
 import type {
   CustomerProfile,
   DayReport,
@@ -39,6 +40,20 @@ export const readVaultInput: ReadReports = async (db, range) => {
     heatmaps: await all<HeatmapReport>('heatmap'),
   }
 }
+
+/** The latest reports of days in a range, so many at most, how many there are before them, and the alerts. */
+export const readLatestDays = async (db: Queryable, range: Days, most: number): Promise<LatestDays> => {
+  const daysWithReport = await selectDays(db)
+  const alerts = await selectAlerts(db, range)
+  const all = daysWithReport.filter(
+    ({ rawSite, day }) => day >= range.from && day <= range.to && (range.sites?.includes(rawSite) ?? true),
+  )
+  const from = all.at(-most)?.day ?? all[0]?.day ?? range.from
+  const days = await readDays(db, { ...range, from }, { daysWithReport, alerts })
+  days.sort((a, b) => compare(a.day, b.day) || compare(a.rawSite, b.rawSite))
+  return { alerts, days: days.slice(-most), earlier: Math.max(0, all.length - most) }
+}
+export type LatestDays = Pick<VaultInput, 'days' | 'alerts'> & { readonly earlier: number }
 
 type Days = { sites?: readonly string[] | undefined; from: string; to: string }
 

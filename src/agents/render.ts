@@ -1,7 +1,7 @@
 import { alignColumns } from '../text-table.ts'
 import type { Fact } from './fact.ts'
-import { compare } from './paths.ts'
-import type { DropoffAlert, VaultInput } from './report.ts'
+import type { LatestDays } from './read-vault-input.ts'
+import type { DropoffAlert } from './report.ts'
 import type { RunReport } from './run.ts'
 import type { AgentsStatus } from './status.ts'
 import type { VaultStatus } from './vault/note-rows.ts'
@@ -19,11 +19,12 @@ const plain = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?').slice
 
 const table = (rows: readonly (readonly string[])[]): string[] => alignColumns(rows, '  ')
 const lines = (all: readonly string[]): string => `${all.join('\n')}\n`
-const rowsShownMax = 40
+/** Rows of days that are shown. */
+export const rowsShownMax = 40
 
 export const renderRun = (
   report: RunReport,
-  input: VaultInput,
+  input: LatestDays,
   { date, site }: { date?: string | undefined; site?: string | undefined } = {},
 ): string =>
   lines([
@@ -39,13 +40,10 @@ export const renderRun = (
     ...renderAlerts(input.alerts.filter(({ state }) => state === 'open')),
   ])
 
-const renderDays = ({ days }: VaultInput): string[] => [
+const renderDays = ({ days, earlier }: LatestDays): string[] => [
   ...table([
     ['Day', 'Site', 'Sessions', 'Visitors', 'Orders', 'Conversion', 'Revenue', 'Tracking'],
-    ...[...days]
-      .sort((a, b) => (a.day === b.day ? compare(a.rawSite, b.rawSite) : compare(a.day, b.day)))
-      .slice(-rowsShownMax)
-      .map(({ day, rawSite, totals, quality, isComplete }) => [
+    ...days.map(({ day, rawSite, totals, quality, isComplete }) => [
         `${day}${isComplete ? '' : ' …'}`,
         plain(rawSite),
         shown(totals.sessions),
@@ -56,7 +54,7 @@ const renderDays = ({ days }: VaultInput): string[] => [
         quality.level === 'red' ? 'not judged' : quality.level,
       ]),
   ]),
-  ...(days.length > rowsShownMax ? [`  … and ${days.length - rowsShownMax} earlier; --json has all`] : []),
+  ...(earlier > 0 ? [`  … and ${earlier} earlier; --json has all`] : []),
 ]
 
 const renderAlerts = (alerts: readonly DropoffAlert[]): string[] =>

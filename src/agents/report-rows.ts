@@ -71,24 +71,31 @@ export const writeFacts = async (tx: Queryable, siteId: string, all: readonly Fa
   )
 }
 
-export type StoredReport<T> = { siteId: string; key: string; day: Day | null; body: T }
+export type StoredReport<T> = { siteId: string; key: string; day: Day | null; sha256: string; body: T }
 
 export type ReportFilter = {
   kind: ReportKind
   sites?: readonly string[] | undefined
   from?: Day | undefined
   to?: Day | undefined
+  keys?: readonly string[] | undefined
   limit?: number | undefined
 }
 
 /** Reports of a kind, by site, day and key. */
 export const selectReports = async <T>(db: Queryable, filter: ReportFilter): Promise<StoredReport<T>[]> => {
-  const rows = await db.query<{ site_id: string; key: string; day: string | null; body: string }>(
-    `select site_id, key, day::text as day, body from reports
+  const rows = await db.query<{ site_id: string; key: string; day: string | null; sha256: string; body: string }>(
+    `select site_id, key, day::text as day, sha256, body from reports
      where kind = $1::text and ($2::text[] is null or site_id = any($2::text[]))
        and ($3::date is null or day >= $3::date) and ($4::date is null or day <= $4::date)
-     order by site_id, day, key limit $5::int`,
-    [filter.kind, filter.sites ?? null, filter.from ?? null, filter.to ?? null, filter.limit ?? 100_000],
+       and ($5::text[] is null or key = any($5::text[]))
+     order by site_id, day, key limit $6::int`,
+    [
+      ...[filter.kind, filter.sites ?? null, filter.from ?? null, filter.to ?? null, filter.keys ?? null],
+      filter.limit ?? 100_000,
+    ],
   )
-  return rows.map(({ site_id, key, day, body }) => ({ siteId: site_id, key, day, body: JSON.parse(body) as T }))
+  return rows.map(({ site_id, key, day, sha256, body }) => ({
+    ...{ siteId: site_id, key, day, sha256, body: JSON.parse(body) as T },
+  }))
 }

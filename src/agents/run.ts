@@ -4,14 +4,18 @@ import { messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { judgeDays, judgeToday } from './alerts.ts'
 import { makeDay } from './day-report.ts'
-import { markStaleDays, selectCurrencies, selectStaleDays, writeDay } from './day-rows.ts'
+import { groupBy } from './customer-visits.ts'
+import { markStaleDays, type SiteDayRef, selectCurrencies, selectStaleDays, writeDay } from './day-rows.ts'
 import { type Calendar, createCalendar, type Day, dayMs } from './days.ts'
+import { eachAtOnce } from './each-at-once.ts'
 import { forgetOld } from './forget-old.ts'
 import { type ForgetNotes, forgetPersons } from './forget-person.ts'
 import { type FunnelFile, typesOfFunnels } from './funnel-file.ts'
 import { withAgentsLock } from './lock.ts'
 import { hash16 } from './make-fact.ts'
 import { lastWholeDay, makeWeeks } from './make-weeks.ts'
+import { deleteKeptBefore } from './narrate/cache.ts'
+import { compare } from './paths.ts'
 import { countUnread, createReader } from './read-batches.ts'
 import { areWeeksMade, insertRun, markWeeks, type RunKind, selectAsOf, updateRun } from './run-rows.ts'
 import type { Segment } from './segment-file.ts'
@@ -35,6 +39,8 @@ export type EngineDeps = {
   /** Between two steps, so that collecting never waits for reading. */
   pauseMs: number
   stepEvents?: number
+  /** Sites that are reported of at the same time: the database and this process are busy at once. Default: one. */
+  sitesAtOnce?: number
   /** Removes the notes about customers, wherever they were delivered. Throws while that cannot be done. */
   forgetNotes?: ForgetNotes | undefined
 }
@@ -89,6 +95,8 @@ const runOnce = async (deps: EngineDeps, calendar: Calendar, options: Working): 
   try {
     asOfMs = await readAll(deps, calendar, file, options, { report, begin, asOfMs })
     if (!options.signal.aborted) await forgetPersons(deps)
+    // Texts by a model are paid for: they are kept by the clock, and go also while nobody is asked.
+    await deleteKeptBefore(db, clock.now() - deps.keepDays * dayMs)
     if (asOfMs !== null && options.kind !== 'read') {
       report.asOf = new Date(asOfMs).toISOString()
       await makeDays(deps, calendar, file, options, { report, begin, asOfMs })
@@ -146,14 +154,19 @@ const makeDays = async (
   await markStaleDays(db, calendar, asOfMs, file)
   const stale = await selectStaleDays(db)
   const currencies = await selectCurrencies(db)
-  for (const [index, ref] of stale.entries()) {
+  const runId = stale.length > 0 ? await begin() : 0
+  const makeOne = async (ref: SiteDayRef): Promise<void> => {
     if (signal.aborted) return
     const made = await makeDay({ db, calendar, file, ...ref, asOfMs, currency: currencies.get(ref.siteId) })
-    if (await writeDay(db, ref, made, await begin())) report.reports++
+    if (await writeDay(db, ref, made, runId)) report.reports++
     report.days.push(ref)
-    onProgress?.({ phase: 'days', done: index + 1, total: stale.length })
+    onProgress?.({ phase: 'days', done: report.days.length, total: stale.length })
     await clock.sleep(deps.pauseMs, signal)
   }
+  // A day looks at earlier ones of its site, never at another site.
+  for (const refs of groupBy(stale, ({ day }) => day).values()) await eachAtOnce(refs, deps.sitesAtOnce ?? 1, makeOne)
+  report.days.sort((a, b) => compare(a.day, b.day) || compare(a.siteId, b.siteId))
+  if (signal.aborted) return
   const { clientId, nodeId } = deps
   const judged = await judgeDays({ db, calendar, file, clientId, nodeId, currencies }, report.runId ?? 0, asOfMs)
   report.judgedDays = judged.days
@@ -171,14 +184,14 @@ const makeNight = async (
   { signal, onProgress }: Working,
   { report, begin, asOfMs }: State & { asOfMs: number },
 ): Promise<void> => {
-  const { db, clock, pauseMs, customersMax, customerKey, keepDays } = deps
+  const { db, clock, pauseMs, customersMax, customerKey, keepDays, sitesAtOnce = 1 } = deps
   const segments = deps.segments()
   const lastDay = await lastWholeDay(db, calendar, asOfMs)
   const weeksOf = hash16(JSON.stringify([lastDay, calendar.timeZone, file, segments, customersMax]))
   if (signal.aborted || (await areWeeksMade(db, weeksOf, lastDay))) return
   const runId = await begin()
   report.reports += await makeWeeks({
-    ...{ db, clock, calendar, file, customersMax, customerKey, lastDay, pauseMs, signal, runId, segments },
+    ...{ db, clock, calendar, file, customersMax, customerKey, lastDay, pauseMs, signal, runId, segments, sitesAtOnce },
     currencies: await selectCurrencies(db),
     onProgress: (done, total) => onProgress?.({ phase: 'weeks', done, total }),
   })

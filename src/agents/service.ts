@@ -20,6 +20,8 @@ export type AgentsDeps = {
   adminToken: string
   /** Where notes are delivered to: the client's is among them. */
   destinations: readonly Destination[]
+  /** Whether the client is to have anything of a site. Default: of all. */
+  isForClient?: (siteId: string) => boolean
 }
 
 export type AgentsService = {

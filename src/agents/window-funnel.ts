@@ -3,7 +3,7 @@ import type { Day } from './days.ts'
 import type { Funnel } from './funnel-file.ts'
 import { addProgress, createFunnelTally, type FunnelTally, isUsed, summarizeFunnel } from './funnel-tally.ts'
 import type { FactMaker } from './make-fact.ts'
-import { createMatcher } from './match-funnel.ts'
+import { createMatcher, type Progress } from './match-funnel.ts'
 import type { FunnelReport, FunnelSegment, FunnelSummary, PathGraph } from './report.ts'
 import type { Visit } from './visits.ts'
 
@@ -18,9 +18,9 @@ export const createWindowFunnel = (funnel: Funnel) => {
   const associations = createAssociations(funnel)
   const last = funnel.steps.length
 
-  const add = (first: Visit, acts: Visit['acts'], day: Day): number => {
+  const add = (first: Visit, acts: Visit['acts'], day: Day): Progress => {
     const progress = matcher(acts)
-    if (progress.length === 0) return 0
+    if (progress.length === 0) return progress
     addProgress(tally, progress)
     const values = { device: first.device, channel: first.channel, visitor_kind: first.isNew ? 'new' : 'returning' }
     for (const dimension of dimensions) {
@@ -33,7 +33,7 @@ export const createWindowFunnel = (funnel: Funnel) => {
     days.set(day, counted)
     counted.all++
     if (progress.length === last) counted.done++
-    return progress.length
+    return progress
   }
 
   return {
@@ -45,9 +45,9 @@ export const createWindowFunnel = (funnel: Funnel) => {
         return Math.max(
           0,
           ...visits.map((visit) => {
-            const done = add(visit, visit.acts, dayOf(visit))
-            associations.add(visit, done)
-            return done
+            const progress = add(visit, visit.acts, dayOf(visit))
+            associations.add(visit, progress)
+            return progress.length
           }),
         )
       const [first] = visits
@@ -56,7 +56,7 @@ export const createWindowFunnel = (funnel: Funnel) => {
             first,
             visits.flatMap(({ acts }) => acts),
             dayOf(first),
-          )
+          ).length
         : 0
     },
     report(facts: FactMaker, siteId: string): Omit<FunnelReport, 'attribution' | 'cohorts' | 'quality' | 'alertIds'> {

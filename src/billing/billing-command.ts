@@ -114,7 +114,7 @@ const run = async (db: Db, config: Config, args: Args): Promise<Answer> => {
   if (args.action === 'domains') return domains(db, args)
   if (args.action === 'usage') {
     const plans = loadPlans(config.DATA_DIR)
-    const deps = { db, plans, terms: termsOf(plans, config), timeZone }
+    const deps = { db, clientId, plans, terms: termsOf(plans, config), timeZone }
     const report = await reportUsage(deps, args.month, clock.now())
     return { value: report, text: renderUsage(report), ok: true }
   }

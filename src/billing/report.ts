@@ -6,6 +6,7 @@ import { usdOfMicros } from './money.ts'
 import { type Period, selectPeriod } from './periods.ts'
 import type { PlansFile, Terms } from './plans.ts'
 import { adviceFor, type Billable, forecastOf, priceLines, totalOf } from './price.ts'
+import { selectThresholds, type Threshold } from './told-thresholds.ts'
 import { billableOf, isBilled, selectUsage } from './usage.ts'
 
 /** Sites that a report names. */
@@ -35,13 +36,14 @@ export type UsageReport = {
   amount_micros: string
   forecast: { events: number; pageviews: number; amount_usd: string; amount_micros: string } | null
   advice: { plan: string; amount_usd: string; saves_usd: string } | null
+  thresholds: Threshold[]
 }
 
-export type ReportDeps = { db: Db; plans: PlansFile; terms: Terms; timeZone: string }
+export type ReportDeps = { db: Db; clientId: string; plans: PlansFile; terms: Terms; timeZone: string }
 
 /** Usage of a month as it is now, of all nodes, recounted from the ledger; approved or not. Nothing is stored. */
 export const reportUsage = async (
-  { db, plans, terms, timeZone }: ReportDeps,
+  { db, clientId, plans, terms, timeZone }: ReportDeps,
   wanted: Month | undefined,
   nowMs: number,
 ): Promise<UsageReport> => {
@@ -92,5 +94,9 @@ export const reportUsage = async (
       amount_usd: usdOfMicros(advice.amountMicros),
       saves_usd: usdOfMicros(advice.savesMicros),
     },
+    thresholds: await selectThresholds(db, plans, {
+      ...{ clientId, month, used: billable[period.terms.terms.meter] },
+      included: period.terms.terms.included,
+    }),
   }
 }

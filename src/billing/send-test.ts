@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { insertAudit } from '../audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Db, Queryable } from '../db.ts'
 import { AppError } from '../errors.ts'
@@ -22,7 +23,11 @@ export type TestDeps = {
  * Sends `webhook.test` to one endpoint, at once and by this process, so that its outcome can be shown; it is in the attempt
  * log like any other, and is not tried again. Throws `not_found`, and `conflict` for an endpoint that takes nothing now.
  */
-export const sendTest = async (deps: TestDeps, name: string): Promise<Attempt & { event: string }> => {
+export const sendTest = async (
+  deps: TestDeps,
+  name: string,
+  by: string,
+): Promise<Attempt & { event: string }> => {
   const { db, clock } = deps
   const nowMs = clock.now()
   const [endpoint] = await db.query<{ id: number }>(
@@ -41,6 +46,7 @@ export const sendTest = async (deps: TestDeps, name: string): Promise<Attempt & 
       ...{ ...deps.client, type: 'webhook.test', key: randomUUID() },
       ...{ occurredMs: nowMs, data: { message: 'This is a test.' } },
     })
+    await insertAudit(tx, { by, nowMs }, 'webhook.tested', name)
     return { event, body: await insertTestDelivery(tx, event, endpoint.id, nowMs) }
   })
   const attempt = await deps.send(target, { id: event, body })

@@ -113,7 +113,7 @@ export const createBillingService = (deps: BillingDeps): BillingService => {
   return {
     routes(app) {
       const { adminToken } = deps
-      billingRoutes(app, { db, clock, plans, terms, timeZone, adminToken })
+      billingRoutes(app, { db, clock, clientId, plans, terms, timeZone, adminToken })
       webhookRoutes(app, { ...sending, adminToken, client: identity, allowPrivate: config.WEBHOOK_ALLOW_PRIVATE })
     },
     runOnce,

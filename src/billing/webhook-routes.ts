@@ -27,12 +27,15 @@ const added = z.strictObject({
 })
 /** A moment with its zone, or a day in UTC. */
 const instant = z.union([z.iso.datetime({ offset: true }), z.iso.date()])
-const replayed = z.strictObject({
-  from: instant,
-  to: instant,
-  endpoint: z.string().max(100).nullish(),
-  event_types: z.array(z.string().max(100)).min(1).max(50).nullish(),
-})
+const replayed = z.union([
+  z.strictObject({ event: z.string().min(1).max(200), endpoint: z.string().max(100).nullish() }),
+  z.strictObject({
+    from: instant,
+    to: instant,
+    endpoint: z.string().max(100).nullish(),
+    event_types: z.array(z.string().max(100)).min(1).max(50).nullish(),
+  }),
+])
 const attemptsQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1000).default(100),
   failed: z.stringbool().default(false),
@@ -44,7 +47,7 @@ type Named = { Params: { name: string } }
 /**
  * `GET /webhooks`, `POST /webhooks` (`{name, url, event_types?}`), `DELETE /webhooks/:name`,
  * `POST /webhooks/:name/enable|disable|rotate|send-test`, `GET /webhooks/:name/attempts` (`?limit=`, `?failed=true`),
- * `POST /webhooks/replay` (`{from, to, endpoint?, event_types?}`); all for the admin token. A secret is answered once, by
+ * `POST /webhooks/replay` (`{from, to, endpoint?, event_types?}` or `{event, endpoint?}`); all for the admin token. A secret is answered once, by
  * the request that made it.
  */
 export const webhookRoutes = (app: App, deps: WebhookRoutesDeps): void => {
@@ -67,13 +70,14 @@ export const webhookRoutes = (app: App, deps: WebhookRoutesDeps): void => {
   })
 
   app.post('/webhooks/replay', { onRequest }, async (request) => {
-    const { from, to, endpoint, event_types } = read(replayed, request.body)
-    const [fromMs, toMs] = [Date.parse(from), Date.parse(to)]
+    const wanted = read(replayed, request.body)
+    const endpoint = wanted.endpoint ?? null
+    if ('event' in wanted)
+      return { deliveries: await replayEvents(db, { event: wanted.event, endpoint }, actor(request)) }
+    const [fromMs, toMs] = [Date.parse(wanted.from), Date.parse(wanted.to)]
     if (fromMs >= toMs) throw new AppError('request_invalid', 'from must be before to.')
-    const eventTypes = checkEventTypes(event_types ?? null)
-    return {
-      deliveries: await replayEvents(db, { fromMs, toMs, eventTypes, endpoint: endpoint ?? null, nowMs: clock.now() }),
-    }
+    const eventTypes = checkEventTypes(wanted.event_types ?? null)
+    return { deliveries: await replayEvents(db, { fromMs, toMs, eventTypes, endpoint }, actor(request)) }
   })
 
   app.delete<Named>('/webhooks/:name', { onRequest }, async (request) => {
@@ -100,8 +104,9 @@ export const webhookRoutes = (app: App, deps: WebhookRoutesDeps): void => {
     return once(reply).send({ name, secret: await rotateSecret(db, name, { ...actor(request), force }) })
   })
 
-  app.post<Named>('/webhooks/:name/send-test', { onRequest }, async ({ params: { name } }) => {
-    const { event, status, error, durationMs } = await sendTest(deps, name)
+  app.post<Named>('/webhooks/:name/send-test', { onRequest }, async (request) => {
+    const { name } = request.params
+    const { event, status, error, durationMs } = await sendTest(deps, name, actor(request).by)
     return { name, event, status, error, duration_ms: durationMs }
   })
 

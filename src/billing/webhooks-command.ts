@@ -167,7 +167,7 @@ const test = async (db: Db, config: Config, name: string): Promise<Answer> => {
     send: createSender({ clock, allowPrivate: config.WEBHOOK_ALLOW_PRIVATE }),
     settingsSecrets: (one: string) => settingsSecrets(config, one),
   }
-  const { event, status, error, durationMs } = await sendTest(deps, name)
+  const { event, status, error, durationMs } = await sendTest(deps, name, 'command line')
   const text = error === null ? `${name} took it (${status}).` : `${name} failed: ${error}.`
   return {
     value: { name, event, status, error, duration_ms: durationMs },
@@ -194,7 +194,7 @@ const replay = async (db: Db, args: Args, nowMs: number): Promise<Answer> => {
   }
   const { endpoint } = args
   const eventTypes = checkEventTypes(args.events)
-  const range = { fromMs: at('from', args.from), toMs: at('to', args.to), endpoint, eventTypes, nowMs }
-  const deliveries = await replayEvents(db, range)
+  const range = { fromMs: at('from', args.from), toMs: at('to', args.to), endpoint, eventTypes }
+  const deliveries = await replayEvents(db, range, { by: 'command line', nowMs })
   return { value: { deliveries }, text: `${deliveries} deliveries will be sent again by the server.\n`, ok: true }
 }

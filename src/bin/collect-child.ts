@@ -14,6 +14,9 @@ import { holders } from './holders.ts'
 import { listen } from './listen.ts'
 import { ensureSecrets } from './secrets.ts'
 
+/** A run that is waited for, or a verification, may take long; as long as nginx waits. */
+const answerMsMax = 3_600_000
+
 /** One collector of several on a port. Its parent owns the database and the folder, and answers what is forwarded to it. */
 export const serveCollectChild = async (): Promise<number> => {
   // A terminal signals the whole group; the parent says when it is this one's turn. Without its parent it ends at once.
@@ -38,7 +41,7 @@ export const serveCollectChild = async (): Promise<number> => {
     })
     closers.unshift(() => app.close())
     services.routes(app)
-    void app.register(replyFrom, { base: upstream })
+    void app.register(replyFrom, { base: upstream, undici: { headersTimeout: answerMsMax } })
     // Bodies are passed on unread.
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))

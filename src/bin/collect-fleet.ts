@@ -1,4 +1,4 @@
-import cluster from 'node:cluster'
+import cluster, { type Worker } from 'node:cluster'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -8,6 +8,8 @@ import { type FleetOrder, lifeOf } from './collect-process.ts'
 export type CollectFleet = {
   /** Resolves to the address for people once the first collector listens. Throws what kept it from listening. */
   start(order: FleetOrder): Promise<string>
+  /** Those that are there now. */
+  collectors(): Worker[]
   /** Resolves when every collector has finished what it accepted. */
   close(): Promise<void>
 }
@@ -52,10 +54,13 @@ export const createCollectFleet = (size: number, { clock, log }: { clock: Clock;
       new Promise((resolve, reject) => {
         for (let n = 0; n < size; n++) lives.push(fill(order, resolve).catch(reject))
       }),
+    collectors: present,
     async close() {
       stopping.abort()
-      for (const child of Object.values(cluster.workers ?? {})) child?.process.kill('SIGTERM')
+      for (const child of present()) child.process.kill('SIGTERM')
       await Promise.all(lives)
     },
   }
 }
+
+const present = (): Worker[] => Object.values(cluster.workers ?? {}).filter((one) => one !== undefined)

@@ -26,6 +26,12 @@ const main = async (argv: string[]): Promise<number> => {
   return command.run(args)
 }
 
+// `… | head` closes our output when it has seen enough: the work is finished, and what nobody reads is dropped.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+
 main(process.argv.slice(2)).then(
   (code) => {
     process.exitCode = code

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { fleetMetricsRoutes } from '../collect/metrics.ts'
+import { fleetMetricsRoutes } from '../collect/fleet-metrics.ts'
 import type { Config } from '../config.ts'
 import type { App } from '../http.ts'
 import type { Log } from '../log.ts'
@@ -39,7 +39,7 @@ export const createFront = (deps: {
     ownRoles: roles.filter((role) => role !== 'collect'),
     // The collectors on this machine say for whom they ask.
     trustProxy: 'loopback',
-    routes: fleetMetricsRoutes(deps.adminToken),
+    routes: fleetMetricsRoutes({ ...deps, collectors: () => fleet.collectors() }),
     async listen(app, databaseUrl) {
       const upstream = await app.listen({ host: '127.0.0.1', port: 0 })
       return fleet.start({ databaseUrl, upstream })

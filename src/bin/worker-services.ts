@@ -7,6 +7,7 @@ import { createRejectsDelivery } from '../collect/deliver-rejects.ts'
 import { createForgetting } from '../collect/forget.ts'
 import { spooledOnDisk } from '../collect/spool.ts'
 import { createConsole } from '../console/service.ts'
+import { clientSites } from '../export/client-sites.ts'
 import { createExportService } from '../export/service.ts'
 import { createPrivacyService } from '../privacy/service.ts'
 import type { Services, ServicesDeps } from './services.ts'
@@ -29,7 +30,8 @@ export const createWorkerServices = ({ buffer, config, clock, log, hashKey, admi
     spoolRoot: path.join(config.DATA_DIR, 'spool'),
     backup,
   })
-  const agents = createAgentsService({ db, config, clock, log, adminToken: token, destinations })
+  const isForClient = clientSites(config)
+  const agents = createAgentsService({ db, config, clock, log, adminToken: token, destinations, isForClient })
   const console = createConsole({ db, config, clock, log, hashKey, adminToken })
   const alerts = createAlerts({
     ...{ db, config, clock, log, adminToken: token },

@@ -1,5 +1,4 @@
 import {
-  AggregatorRegistry,
   Counter,
   collectDefaultMetrics,
   Gauge,
@@ -9,6 +8,7 @@ import {
 } from 'prom-client'
 import { type App, requireAdminOrLocal } from '../http.ts'
 import type { Secret } from '../secret.ts'
+import { answerParent } from './fleet-metrics.ts'
 import type { RejectCode } from './group.ts'
 
 /** What happens to events, told by those who do it. */
@@ -82,11 +82,7 @@ export const createMetrics = (deps: { adminToken: Secret; gauges: Gauges }): Met
       commitSeconds.observe(commit.seconds)
     },
     spooled: (count) => events.inc({ result: 'spooled' }, count),
-    leaveToParent() {
-      AggregatorRegistry.setRegistries([registry, globalRegister])
-      // Its constructor begins to answer the parent's questions.
-      new AggregatorRegistry()
-    },
+    leaveToParent: () => answerParent([registry, globalRegister]),
     routes(app) {
       const onRequest = requireAdminOrLocal(deps.adminToken.reveal())
       app.get('/metrics', { onRequest }, async (_request, reply) =>
@@ -95,15 +91,3 @@ export const createMetrics = (deps: { adminToken: Secret; gauges: Gauges }): Met
     },
   }
 }
-
-/** `GET /metrics` in the parent of several collectors: sums over all of them, the oldest spool, and its own figures. */
-export const fleetMetricsRoutes =
-  (adminToken: Secret) =>
-  (app: App): void => {
-    const collectors = new AggregatorRegistry()
-    app.get('/metrics', { onRequest: requireAdminOrLocal(adminToken.reveal()) }, async (_request, reply) =>
-      reply
-        .type(globalRegister.contentType)
-        .send(`${await collectors.clusterMetrics()}\n${await globalRegister.metrics()}`),
-    )
-  }

@@ -82,9 +82,9 @@ export const loginRoutes = (app: App, deps: LoginDeps): void => {
     ['remove', removeFactor],
   ] as const)
     app.post(`/console/code/${verb}`, ownToken, async (request) => {
-      const { tokenId } = await ownTokenOf(deps, request)
+      const { tokenId, session } = await ownTokenOf(deps, request)
       const { code } = read(codeBody, request)
-      await change(db, keyedHash, { tokenId, code, by: actorOf(request), nowMs: clock.now() })
+      await change(db, keyedHash, { tokenId, session, code, by: actorOf(request), nowMs: clock.now() })
       return { has_code: verb === 'confirm' }
     })
 }
@@ -99,9 +99,9 @@ const sessionView = (found: SessionHolder, { clientId, nodeId }: LoginDeps) => (
 const ownTokenOf = async ({ db, clock, adminToken }: LoginDeps, request: FastifyRequest) => {
   const session = sessionCookieOf(request)
   const found = session === undefined ? undefined : await findSession(db, session, adminToken, clock.now())
-  if (!found?.tokenId)
+  if (session === undefined || !found?.tokenId)
     throw new AppError('conflict', 'Log in to the console with a token of your own: evothesis token create.')
-  return { tokenId: found.tokenId, name: found.name }
+  return { session, tokenId: found.tokenId, name: found.name }
 }
 
 const findToken = async (

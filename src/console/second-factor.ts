@@ -3,6 +3,7 @@ import { insertAudit } from '../audit.ts'
 import type { Db, Queryable, Tx } from '../db.ts'
 import { AppError, errorCodes } from '../errors.ts'
 import type { KeyedHash } from '../keyed-hash.ts'
+import { endOtherSessions } from './sessions.ts'
 import { base32, matchCode, totpAddress } from './totp.ts'
 
 /** Wrong codes in a row for one token, from wherever; then none counts for a while. */
@@ -84,8 +85,15 @@ export const offerFactor = async (
   return { secret: base32(key), address: totpAddress(key, 'Evothesis', account) }
 }
 
-/** From now on the token needs a code, and counts for logins only. Throws `code_needed` for a wrong one. */
-export const confirmFactor = async (db: Db, keyedHash: KeyedHash, check: CodeCheck): Promise<void> => {
+/**
+ * From now on the token needs a code, and counts for logins only; its other sessions, which gave none, end. Throws
+ * `code_needed` for a wrong one.
+ */
+export const confirmFactor = async (
+  db: Db,
+  keyedHash: KeyedHash,
+  check: CodeCheck & { session: string },
+): Promise<void> => {
   const passed = await db.transaction(async (tx) => {
     const factor = await selectFactor(tx, check.tokenId)
     if (!factor || factor.nonce === null || factor.since)
@@ -93,8 +101,9 @@ export const confirmFactor = async (db: Db, keyedHash: KeyedHash, check: CodeChe
     if (!(await takeCode(tx, keyedHash, factor, { ...check, code: check.code ?? '' }))) return false
     await tx.execute(
       'update access_tokens set totp_since = to_timestamp($2::float8 / 1000) where token_id = $1::uuid',
-      [...[check.tokenId, check.nowMs]],
+      [check.tokenId, check.nowMs],
     )
+    await endOtherSessions(tx, check)
     await insertAudit(tx, check, 'console.code_added', check.tokenId)
     return true
   })

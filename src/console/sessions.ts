@@ -49,6 +49,17 @@ export const endSession = (db: Db, session: string, by: string, nowMs: number): 
     if (ended > 0) await insertAudit(tx, { by, nowMs }, 'console.logout', '')
   })
 
+/** Ends all sessions of a token but this one. */
+export const endOtherSessions = (
+  db: Queryable,
+  { tokenId, session }: { tokenId: string; session: string },
+): Promise<number> =>
+  db.execute(
+    `delete from console_sessions s using access_tokens t
+     where t.token_id = $1::uuid and s.token_sha256 = t.sha256 and s.sha256 <> $2::bytea`,
+    [tokenId, sha256(session)],
+  )
+
 /**
  * Who is logged in with this session: the holder of its token, as long as the session and the token count. A session of the
  * admin token ends when that is another.

@@ -122,7 +122,8 @@ const selects = (selection: DestinationRules['include'], isInclusion: boolean) =
     isInclusion ? tests.every((test) => test(values)) : tests.some((test) => test(values))
 }
 
-const isSite = (pattern: string, site: string): boolean =>
+/** Whether a site is the one that a rule names, or below it where it says `*.`. */
+export const isSite = (pattern: string, site: string): boolean =>
   pattern.startsWith('*.') ? site.endsWith(pattern.slice(1)) : site === pattern
 
 const textOf = (value: Json, marked: boolean): string =>

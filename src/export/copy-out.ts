@@ -4,6 +4,7 @@ import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Session } from '../db.ts'
 import { exportColumns } from '../types.ts'
+import type { Pace } from './pace.ts'
 import { isoMicroseconds, type Part, selectHours } from './parts.ts'
 
 export type StagedHour = { hourMs: number; file: string; rows: number }
@@ -21,6 +22,7 @@ export const copyOut = async (
   session: Session,
   part: Part,
   folder: string,
+  paced: Pace,
   hours?: readonly number[],
 ): Promise<StagedHour[]> => {
   const staged: StagedHour[] = []
@@ -32,7 +34,7 @@ export const copyOut = async (
       const { stream, rows } = session.copyTo(
         `copy (${selectRows(part, hour)}) to stdout (format csv, force_quote *, null '')`,
       )
-      await pipeline(stream, createWriteStream(file, { highWaterMark: writeBytes }))
+      await pipeline(stream, paced, createWriteStream(file, { highWaterMark: writeBytes }))
       if (rows() > 0 || hours) staged.push({ hourMs: hour, file, rows: rows() })
       else await rm(file)
     }

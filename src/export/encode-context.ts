@@ -1,6 +1,7 @@
 import type { Db } from '../db.ts'
 import type { Destination } from '../storage/destination.ts'
 import type { DuckDb } from '../storage/duckdb.ts'
+import type { Pace } from './pace.ts'
 
 /** What the steps of a run share that make, remake and revise files. */
 export type EncodeContext = {
@@ -14,6 +15,8 @@ export type EncodeContext = {
   hash(value: string): string
   memoryMb: number
   threads: number
+  /** Reads a COPY's blocks no faster than those who collect can bear. */
+  paced: Pace
   /** One COPY at a time: they share a connection. Who needs both takes this one first. */
   copying<T>(work: () => Promise<T>): Promise<T>
   /** One encoding at a time: DuckDB takes one job, and a part's folder has one writer. */

@@ -110,7 +110,7 @@ export const stageRows = async (
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
   try {
-    return await copyOut(session, part, folder, hours)
+    return await copyOut(session, part, folder, context.paced, hours)
   } catch (cause) {
     // What was written of it must not keep the disk full.
     await rm(folder, { recursive: true, force: true })

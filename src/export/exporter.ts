@@ -17,6 +17,7 @@ import { createGate } from './gate.ts'
 import { checkHeads } from './heads.ts'
 import { withExporterLock } from './lock.ts'
 import { exportMetrics } from './metrics.ts'
+import { createPace } from './pace.ts'
 import { selectBacklog, selectNextUndelivered, selectUnencoded } from './parts.ts'
 import type { Rules } from './rules.ts'
 import { dropStaged, stagedParts } from './staging.ts'
@@ -92,6 +93,7 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
         memoryMb: options.encodeMemoryMb,
         threads: options.encodeThreads,
         hash: options.hash,
+        paced: createPace(db, clock),
         copying: createSerial(),
         encoding: createSerial(),
       }

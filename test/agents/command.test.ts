@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -81,4 +81,20 @@ t.test('evothesis notes', async (t) => {
     t.match(notes(...args), { status: 2, stdout: '', stderr: /Usage: evothesis notes/ }, args.join(' '))
   await writeFile(path.join(folder, 'funnels.yaml'), 'version: 1\nfunnels: [{id: A}]\n')
   t.match(notes('run'), { status: 1, stderr: /setting_invalid: .*funnels\.yaml is invalid/ })
+})
+
+t.test('a reader that has seen enough ends no command with an error', async (t) => {
+  for (const args of [['--help'], ['notes', '--help']]) {
+    const child = spawn(process.execPath, ['--import=tsx', path.join(root, 'src/bin/evothesis.ts'), ...args], {
+      ...{ cwd: root, env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'pipe'] },
+    })
+    // As `| head` does it, before anything was written.
+    child.stdout.destroy()
+    let said = ''
+    child.stderr.on('data', (chunk) => {
+      said += chunk
+    })
+    const code = await new Promise((resolve) => child.once('close', resolve))
+    t.same([code, said], [0, ''], args.join(' '))
+  }
 })

@@ -1,6 +1,9 @@
 import t from 'tap'
+import { createAssociations } from '../../src/agents/associations.ts'
 import { definitionOf, type Funnel, isForSite, loadFunnels, parseFunnels } from '../../src/agents/funnel-file.ts'
+import { createFacts } from '../../src/agents/make-fact.ts'
 import { createMatcher } from '../../src/agents/match-funnel.ts'
+import type { Visit } from '../../src/agents/visits.ts'
 
 const minute = 60_000
 /** A funnel of one-letter events. */
@@ -109,5 +112,29 @@ t.test('the file of funnels', (t) => {
     ['a: [', /not YAML/],
   ] as const)
     t.throws(() => parseFunnels(text, 'funnels.yaml'), { code: 'setting_invalid', message: wanted })
+  t.end()
+})
+
+t.test('a trouble counts at the step it was met at, and never after going on', (t) => {
+  const funnel = funnelOf('abc')
+  const found = (visits: readonly string[]) => {
+    const associations = createAssociations(funnel)
+    const matcher = createMatcher(funnel)
+    for (const types of visits) {
+      const trail = acts([...types].map((type) => type).join('')).map((act) => ({
+        ...act,
+        type: act.type === 'e' ? 'js_error' : act.type,
+      }))
+      const visit = { device: 'mobile', channel: 'direct', isNew: true, acts: trail } as unknown as Visit
+      associations.add(visit, matcher(trail))
+    }
+    const facts = createFacts({ dims: { site: 'shop.example' }, fromMs: 0, toMs: 1, query: '' })
+    return associations.report(facts).map(({ step, trait, oddsRatio }) => [step, trait, (oddsRatio.value ?? 1) < 1])
+  }
+  const times = (count: number, types: string): string[] => Array.from({ length: count }, () => types)
+  t.same(found([...times(100, 'abe'), ...times(100, 'a')]), [], 'whoever went on met it afterwards')
+  t.same(found([...times(100, 'eab'), ...times(100, 'a')]), [], 'it was met before')
+  t.same(found([...times(100, 'ab'), ...times(100, 'ae')]), [['a', 'js_error', true]])
+  t.same(found([...times(100, 'abc'), ...times(100, 'abe'), ...times(100, 'a')]), [['b', 'js_error', true]])
   t.end()
 })

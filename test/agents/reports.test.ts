@@ -364,6 +364,17 @@ t.test('what is too old goes, and what it counted stays with who comes back', as
   t.same(await db.query(`select 1 from sessions where visitor_key = 'import'`), [], 'older than what is kept')
 })
 
+t.test('texts by a model go after the same time, in each run, also while no model is asked', async (t) => {
+  const db = await database(t)
+  await db.execute(
+    `insert into narratives (key, model, subject, body, reason, written_at)
+     select repeat(n, 64), 'a model', 'day', null, 'rejected', now() - days * interval '1 day'
+     from (values ('a', 29), ('b', 31)) as w(n, days)`,
+  )
+  await engineOn(db, { keepDays: 30 }).run({ kind: 'hourly' })
+  t.same(await db.query('select left(key, 1) as key from narratives'), [{ key: 'a' }])
+})
+
 t.test('who asks to be forgotten is', async (t) => {
   const db = await database(t)
   const engine = engineOn(db)

@@ -15,7 +15,7 @@ import { approve, type BillingLab, createBillingLab } from './lab.ts'
 const at = '2026-11-15T12:00:00.000000Z'
 const deps = ({ db, config }: BillingLab) => {
   const plans = loadPlans(config.DATA_DIR)
-  return { db, plans, terms: termsOf(plans, config), timeZone: 'UTC' }
+  return { db, clientId: config.CLIENT_ID, plans, terms: termsOf(plans, config), timeZone: 'UTC' }
 }
 const stateOf = async (lab: BillingLab, domain: string) =>
   (await selectDomains(lab.db)).find((one) => one.domain === domain)?.state

@@ -159,6 +159,18 @@ t.test('thresholds of the included usage are told once each', async (t) => {
     await lab.billing.runOnce()
     t.strictSame(await reached(), percents, String(pageviews))
   }
+  const app = createApp({ log: silentLog, trustProxy: false })
+  lab.billing.routes(app)
+  t.teardown(() => app.close())
+  await counts(1_000_000)
+  const answer = await app.inject({ url: '/billing/usage', headers: { authorization: 'Bearer token' } })
+  const toldAt = new Date(lab.clock.now()).toISOString().replace(/\.\d+Z$/, 'Z')
+  t.strictSame(answer.json().thresholds, [
+    { percent: 50, units: 500_000, reached: true, told_at: toldAt },
+    { percent: 80, units: 800_000, reached: true, told_at: toldAt },
+    { percent: 100, units: 1_000_000, reached: true, told_at: toldAt },
+    { percent: 120, units: 1_200_000, reached: false, told_at: toldAt },
+  ])
 })
 
 t.test('usage.recorded adds up to the manifests, once for each part and billed site', async (t) => {

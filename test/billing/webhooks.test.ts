@@ -270,14 +270,31 @@ t.test('a replay sends a range of time once more, under the same ids', async (t)
   await write(clock, 'after')
   await worker.drain()
   const first = receiver.taken.map((one) => one.id)
-  const range = { fromMs, toMs: clock.now(), endpoint: null, eventTypes: null, nowMs: clock.now() }
-  t.equal(await replayEvents(db, range), 1)
+  const range = { fromMs, toMs: clock.now(), endpoint: null, eventTypes: null }
+  const anna = { by: 'anna', nowMs: clock.now() }
+  t.equal(await replayEvents(db, range, anna), 1)
   await worker.drain()
   t.strictSame(
     receiver.taken.slice(3).map((one) => one.id),
     [first[1]],
   )
-  await t.rejects(replayEvents(db, { ...range, endpoint: 'no such' }), { code: 'not_found' })
+  await t.rejects(replayEvents(db, { ...range, endpoint: 'no such' }, anna), { code: 'not_found' })
+
+  t.equal(await replayEvents(db, { event: first[2] ?? '', endpoint: 'main' }, anna), 1)
+  await worker.drain()
+  t.strictSame(
+    receiver.taken.slice(4).map((one) => one.id),
+    [first[2]],
+    'or one event of it',
+  )
+  await t.rejects(replayEvents(db, { event: 'no such', endpoint: null }, anna), { code: 'not_found' })
+  t.strictSame(
+    await db.query(`select actor, action, subject from audit_log where action = 'webhook.replayed' order by audit_id`),
+    [
+      { actor: 'anna', action: 'webhook.replayed', subject: '' },
+      { actor: 'anna', action: 'webhook.replayed', subject: 'main' },
+    ],
+  )
 })
 
 t.test('two workers share the work: without a failure each event arrives once', async (t) => {
@@ -327,12 +344,13 @@ t.test('a disabled endpoint keeps no event for ever, and a test is not replayed 
   await db.transaction((tx) => insertOutbox(tx, event('test', clock, 'webhook.test')))
   await worker.drain()
   const before = receiver.taken.length
-  const range = { fromMs: 0, toMs: clock.now() + 1, endpoint: null, eventTypes: null, nowMs: clock.now() }
-  t.equal(await replayEvents(db, range), 1)
+  const range = { fromMs: 0, toMs: clock.now() + 1, endpoint: null, eventTypes: null }
+  const anna = { by: 'anna', nowMs: clock.now() }
+  t.equal(await replayEvents(db, range, anna), 1)
   await worker.drain()
   t.equal(receiver.taken.length, before + 1)
   await disableByHand(db, 'main', { by: 'anna', nowMs: clock.now() })
-  await t.rejects(replayEvents(db, { ...range, endpoint: 'main' }), { code: 'conflict' })
+  await t.rejects(replayEvents(db, { ...range, endpoint: 'main' }, anna), { code: 'conflict' })
   // A worker that had read the endpoint before writes a delivery after it was disabled.
   await db.execute(`update webhook_deliveries set state = 'pending'`)
   t.equal(await deleteOldEvents(db, clock.now() + 1, 10), 2)

@@ -11,6 +11,8 @@ import { insertBatch, type TestEvent } from '../support/batches.ts'
 /** What a page would run if it took a text for HTML. */
 export const attack = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'"`
 export const attackedPath = '/<img src=x onerror=window.hacked=1>'
+/** Characters that no XML file may hold: a drawing with them could not be opened. */
+export const unprintablePath = '/bell\u0007\uffff'
 export const sites = ['harbor-tea.example', 'maple-outfitters.example']
 
 const people = { viewer: 'Vera', client: 'Clara', operator: 'Olga' }
@@ -51,7 +53,7 @@ export const fillWorld = async (
     await insertBatch(db, [
       event(n, 0, { path: attackedPath }),
       event(n, 1_000, { event_type: attack }),
-      event(n, 2_000, {}),
+      event(n, 2_000, { path: unprintablePath }),
       event(n, 3_000, { path: attackedPath, site_id: `${attack}.example` }),
     ])
   await engineOn(db).run({ kind: 'nightly' })

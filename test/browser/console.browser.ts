@@ -156,13 +156,87 @@ else {
     await page.getByRole('button', { name: 'Send a test to audit' }).click()
     await page.getByText('audit took it (204).').waitFor()
     t.equal(received.length, 1)
-    await page.getByRole('button', { name: 'Send again' }).click()
+    await page.getByRole('button', { name: 'Send all of it again' }).click()
     await page.getByText(/will be sent again/).waitFor()
     await until('they arrive', () => received.length > 1)
+    const settled = async () => {
+      const [row] = await db.query(`select 1 from webhook_deliveries where state = 'pending'`)
+      return row === undefined
+    }
+    await until('all have', settled)
     await page.getByRole('button', { name: 'Attempts at audit' }).click()
     await page.getByRole('heading', { name: 'Attempts at audit' }).waitFor()
-    t.match(await read(page.locator('section').last()), /204/)
+    const row = page.locator('tr', { hasText: 'export.delivered' }).first()
+    t.match(await read(row), /204/)
+    const id = await read(row.locator('code'))
+    const before = received.length
+    await row.getByRole('button', { name: /^Send export\.delivered of .* again$/ }).click()
+    await page.getByText('export.delivered will be sent to audit again.').waitFor()
+    await until('it arrives', () => received.length > before)
+    t.same(received.slice(before), [id], 'that one, under the same id')
     t.same(wrong, [])
+    await close()
+  })
+
+  await t.test('usage is told in the time zone of the bill, with its thresholds', async (t) => {
+    const { page, close } = await sit()
+    // What the server of another client would answer: a plan that includes something, and days that are not those of UTC.
+    await page.route('**/billing/usage*', async (route) => {
+      const answer = await route.fetch()
+      await route.fulfill({
+        response: answer,
+        json: {
+          ...(await answer.json()),
+          ...{ month: '2026-10', timezone: 'Europe/Berlin', meter: 'pageviews', included: 1_000_000, billable: 850_000 },
+          ...{ starts_at: '2026-09-30T22:00:00.000Z', ends_at: '2026-10-31T23:00:00.000Z', sites_unlisted: 7 },
+          thresholds: [
+            { percent: 80, units: 800_000, reached: true, told_at: '2026-10-20T10:00:00Z' },
+            { percent: 100, units: 1_000_000, reached: false, told_at: null },
+          ],
+        },
+      })
+    })
+    await login(page, tokens.viewer)
+    await go(page, 'usage')
+    const text = await read(page.locator('.usage section').first())
+    t.match(text, /Oct 1(, \d+)? to Oct 31(, \d+)?, whole days in Europe\/Berlin\. 85% of the 1,000,000 pageviews/)
+    t.match(text, /80 %\s+800,000\s+reached\s+told Oct 20, (2026, )?10:00 UTC/)
+    t.match(text, /100 %\s+1,000,000\s+not reached/)
+    t.match(text, /and 7 smaller sites/)
+    await close()
+  })
+
+  await t.test('a verification is watched, also by who did not begin it', async (t) => {
+    const { page, wrong, close } = await sit()
+    const places = [
+      { destination: 'client', done_bytes: 1_000_000, total_bytes: 4_000_000, finished: false },
+      { destination: 'backup', done_bytes: 0, total_bytes: 0, finished: false },
+    ]
+    await page.route('**/export/status', async (route) => {
+      const answer = await route.fetch()
+      await route.fulfill({ response: answer, json: { ...(await answer.json()), verifying: places } })
+    })
+    await login(page, tokens.viewer)
+    t.match(await read(page.locator('.running')), /client: 25% of 4\.0 MB looked at[\s\S]*backup: reading manifests/)
+    t.equal(await page.getByRole('progressbar', { name: 'Verifying client' }).getAttribute('value'), '0.25')
+    await page.unroute('**/export/status')
+    await until('it is over', async () => (await page.locator('.running progress').count()) === 0)
+    t.same(wrong, [])
+    await close()
+  })
+
+  await t.test('a server that is away is told, and what was shown stays with its age', async (t) => {
+    const { page, close } = await sit()
+    await login(page, tokens.client)
+    await go(page, 'privacy')
+    await page.context().setOffline(true)
+    t.match(await read(page.locator('.stale')), /^The server does not answer\..* What you see is of .* UTC\.$/)
+    await page.getByLabel('Id', { exact: true }).fill('somebody')
+    await page.getByRole('button', { name: 'Gather what is held' }).click()
+    await page.locator('.toast.bad', { hasText: 'The server does not answer.' }).waitFor()
+    t.same(await violations(page), [])
+    await page.context().setOffline(false)
+    await page.locator('.stale').waitFor({ state: 'detached' })
     await close()
   })
 
@@ -202,6 +276,7 @@ else {
     })()`)
     await viewer.close()
     t.same(opened, [0, found.edges.length, 0])
+    t.match(svg, '/bell\ufffd\ufffd', 'what XML does not have is a box, and the file can be opened')
     const png = await kept('PNG')
     t.same([...png.subarray(0, 8)], [137, 80, 78, 71, 13, 10, 26, 10])
     t.same([png.readUInt32BE(16), png.readUInt32BE(20)], [2200, 1120])

@@ -113,11 +113,25 @@ t.test('tokens cannot be tried out, and nothing is learnt from a refusal', async
   t.same(await db.query('select 1 from console_sessions'), [])
 })
 
+t.test('one customer of IPv6 is one sender, however the address is written', async (t) => {
+  const { app } = await createTestConsole(t)
+  const from = async (remoteAddress: string) =>
+    (await app.inject({ method: 'POST', url: '/console/login', headers: ours, remoteAddress, payload: { token: 'x' } }))
+      .statusCode
+  for (const network of ['2001:db8:0:0', '2001:db8:1:2']) {
+    const statuses: number[] = []
+    for (let n = 0; n < 12; n++) statuses.push(await from(new URL(`http://[${network}:${n + 1}:0:0:1]`).hostname.slice(1, -1)))
+    t.same(statuses, [...Array.from({ length: 10 }, () => 401), 429, 429], network)
+  }
+  t.equal(await from('2001:db8:1:3::1'), 401, 'another one is another')
+})
+
 t.test('with a second factor a token needs its code, each once, and counts for logins only', async (t) => {
   const clock = handClock()
   const { app, db, token, login } = await createTestConsole(t, { clock })
   const { token: operator, tokenId } = await token('operator')
   const cookie = await login(operator)
+  const stolen = await login(operator)
   const call = async (url: string, payload: object = {}, headers: Record<string, string> = { cookie }) =>
     app.inject({ method: 'POST', url, headers: { ...ours, ...headers }, payload })
   t.equal((await call('/console/code/confirm', { code: '123456' })).statusCode, 409, 'none was offered')
@@ -132,6 +146,10 @@ t.test('with a second factor a token needs its code, each once, and counts for l
   t.equal((await call('/console/login', { token: operator }, {})).statusCode, 200, 'not confirmed: not asked for')
   t.equal((await call('/console/code/confirm', { code: '000000' })).statusCode, 401)
   t.equal((await call('/console/code/confirm', { code: code() })).statusCode, 200)
+  const holderOf = async (sent: string) =>
+    (await app.inject({ url: '/console/session', headers: { cookie: sent } })).json().holder
+  t.match(await holderOf(cookie), { role: 'operator' })
+  t.equal(await holderOf(stolen), null, 'a session that gave no code has ended')
   t.equal((await call('/console/code/offer')).statusCode, 409, 'nobody takes it away by offering another')
 
   const bearer = { authorization: `Bearer ${operator}` }

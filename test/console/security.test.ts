@@ -228,6 +228,18 @@ t.test('attacks', async (t) => {
     t.equal(polluted.statusCode, 400)
   })
 
+  await t.test('questions that cost much wait in a line that ends', async (t) => {
+    const range = 'from=2026-11-20T00:00:00Z&to=2026-11-21T00:00:00Z'
+    const statuses = await Promise.all(
+      Array.from({ length: 40 }, async (_, n) => {
+        const question = n % 2 === 0 ? 'journeys?' : 'funnel?step=event:a&'
+        return (await app.inject({ url: `/api/${question}site=x&${range}`, headers: { cookie } })).statusCode
+      }),
+    )
+    t.ok(statuses.includes(200) && statuses.includes(429), statuses.join(' '))
+    t.equal((await app.inject({ url: `/api/journeys?site=x&${range}`, headers: { cookie } })).statusCode, 200)
+  })
+
   await t.test('a header that is too long is refused by the server itself', async (t) => {
     await app.listen({ host: '127.0.0.1', port: 0 })
     const { port } = app.server.address() as AddressInfo

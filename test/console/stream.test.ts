@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { revokeToken } from '../../src/access/tokens.ts'
@@ -165,6 +166,47 @@ t.test('a stream ends with its token', async (t) => {
   await revokeToken(db, made.tokenId, { nowMs, by: 'a test' })
   await until('it ends', () => stream.isOver())
   await until('nobody is kept', () => hub.state().listeners === 0)
+})
+
+t.test('who takes nothing keeps no connection, and no server from stopping', async (t) => {
+  const { db, close } = await createTestDatabase()
+  const app = createApp({ log: silentLog, trustProxy: false, ...holders(db, { clock, adminToken }) })
+  const fast = { ...clock, sleep: (_ms: number, signal?: AbortSignal) => clock.sleep(5, signal) }
+  const hub = createHub({ db, clock: fast, log: silentLog })
+  streamRoutes(app, { hub, adminToken: adminToken.reveal(), farewellMs: 20 })
+  t.teardown(close)
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  const lazy = [
+    `GET /events/stream HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${adminToken.reveal()}\r\n\r\n`,
+    `GET /ws/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${adminToken.reveal()}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n`,
+  ].map((request) => {
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+    socket.pause()
+    socket.write(request)
+    return socket
+  })
+  const connections = () =>
+    new Promise<number>((resolve) => app.server.getConnections((_error, count) => resolve(count)))
+  await until('both listen', () => hub.state().listeners === 2)
+  const large = { raw_event_data: JSON.stringify({ text: 'x'.repeat(30_000) }) }
+  await until('they are cut off', async () => {
+    await insertBatch(
+      db,
+      Array.from({ length: 25 }, () => large),
+    )
+    return hub.state().listeners === 0
+  })
+  await until('and their connections are gone', async () => (await connections()) === 0)
+
+  const last = connect(port, '127.0.0.1').on('error', () => undefined)
+  last.pause()
+  last.write(`GET /events/stream HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${adminToken.reveal()}\r\n\r\n`)
+  await until('it listens', () => hub.state().listeners === 1)
+  await hub.close()
+  await app.close()
+  t.equal(await connections(), 0, 'the server stops')
+  for (const socket of [...lazy, last]) socket.destroy()
 })
 
 t.test('a batch that commits late is seen, whatever was seen before it', async (t) => {

@@ -19,6 +19,7 @@ if [ $# = 0 ]; then
     test/collect/{collect,commit,spool,deliver-rejects}.test.ts test/demo/insert.test.ts \
     test/export/{claims,heads,retention,round-trip,announce}.test.ts \
     test/appliance/backup.test.ts \
-    test/billing/{domains,nodes,property,reconcile,statements}.test.ts
+    test/billing/{domains,nodes,property,reconcile,statements}.test.ts \
+    test/console/{delivery,figures,login,stream}.test.ts
 fi
 env "$answer" node test/run.js "$@"

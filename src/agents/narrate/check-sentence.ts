@@ -1,3 +1,4 @@
+import { changeOf } from '../clear-change.ts'
 import type { Direction, Fact, FactDimension } from '../fact.ts'
 import { checkFormats } from './check-formats.ts'
 import type { DraftPiece } from './draft.ts'
@@ -64,19 +65,24 @@ const checkDirection = (words: readonly string[], printed: readonly Printed[]): 
   if (said.length > 1) return ['A sentence has words for more than one direction: make it two sentences.']
   if (words.some((word) => negations.has(word))) return ['A direction is negated: say what the figure did.']
   const compared = new Map(
-    printed.flatMap(({ seen }): [string, Direction][] => {
+    printed.flatMap(({ seen }): [string, Direction | 'unclear'][] => {
       const own = directionOf(seen.fact)
       return own === undefined ? [] : [[seen.id, own]]
     }),
   )
   if (words.includes('than') && printed.length === 2 && compared.size < 2) return checkPair(direction, printed)
   if (compared.size === 0) return ['A direction needs a fact with compared_with in the same sentence.']
-  return [...compared].filter(([, own]) => own !== direction).map(([id, own]) => `${id} went ${own}, not ${direction}.`)
+  return [...compared]
+    .filter(([, own]) => own !== direction)
+    .map(([id, own]) =>
+      own === 'unclear' ? `${id} shows no clear change: no direction.` : `${id} went ${own}, not ${direction}.`,
+    )
 }
 
 /** Of a fact that is compared with something, or that is a difference itself. */
-const directionOf = ({ compare, unit, value, interval }: Fact): Direction | undefined => {
-  if (compare) return compare.direction
+const directionOf = (fact: Fact): Direction | 'unclear' | undefined => {
+  const { unit, value, interval } = fact
+  if (fact.compare) return changeOf(fact)
   if (unit !== 'points' || value === null || value === 0 || !interval) return undefined
   return value > 0 ? 'up' : 'down'
 }

@@ -7,7 +7,7 @@ import type { Log } from '../../log.ts'
 import type { Narrate, Narrative, NarrativeRequest, NarrativeSubject } from '../narrative.ts'
 import { type Answer, askForNarrative, type Model, outputTokens } from './ask.ts'
 import { type Budget, type BudgetLimits, createBudget } from './budget.ts'
-import { deleteKeptBefore, insertKept, keyOf, selectKept } from './cache.ts'
+import { insertKept, keyOf, selectKept } from './cache.ts'
 import { metering } from './client.ts'
 import { type Failure, failureOf } from './failure.ts'
 import { isPriced, pricesAsOf } from './prices.ts'
@@ -23,8 +23,6 @@ export type NarratorDeps = {
   limits: BudgetLimits
   /** Of one note: all its requests, the SDK's retries and the reading of the answers. */
   noteMs: number
-  /** Texts are kept this long. */
-  keepDays: number
   /** What is worth asking about in this run; what is kept is used in any case. */
   subjects?: readonly NarrativeSubject[]
 }
@@ -37,7 +35,6 @@ const viewsAtOnce = 10
 /** Of a text with fewer facts than this, the plain one says everything. */
 export const factsMin = 2
 const order: readonly NarrativeSubject[] = ['alert', 'insight', 'day', 'funnel', 'segment', 'heatmap']
-const dayMs = 24 * 3600 * 1000
 
 /** What the model would see of a note is made again when its turn comes: a vault of many months is asked about at once. */
 type Waiting = { readonly request: NarrativeRequest; readonly key: string; readonly latest: string }
@@ -135,7 +132,6 @@ const narrateAll = async (
   }
   await Promise.all(Array.from({ length: Math.min(atOnce, waiting.length) }, work))
   if (budget.spent().requests === before) return
-  await deleteKeptBefore(db, clock.now() - deps.keepDays * dayMs)
   const { requests: sent, inputTokens, outputTokens: written, usd } = budget.spent()
   span.setAttributes({ 'evothesis.requests': sent, 'evothesis.usd': usd, 'evothesis.texts': counts.written })
   log.info(

@@ -39,7 +39,7 @@ export const openNarrator = (deps: {
   const narratorOf = async (kind: RunKind): Promise<Narrate> => {
     const [{ createNarrator }, { createClient }] = await Promise.all([import('./narrator.ts'), import('./client.ts')])
     return createNarrator({
-      ...{ ...rest, log, noteMs, keepDays: config.PROFILE_RETENTION_DAYS },
+      ...{ ...rest, log, noteMs },
       model: { name: config.AGENTS_MODEL, effort: config.AGENTS_EFFORT },
       limits: { usd: config.AGENTS_BUDGET_USD, requests: requestsMax, tokens: tokensMax, wallMs },
       openClient: (middleware) =>

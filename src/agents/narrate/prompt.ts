@@ -2,7 +2,7 @@ import type { NarrativeRequest } from '../narrative.ts'
 import { contentsOf, type View } from './view.ts'
 
 /** Of the prompt and of the gate behind it. Another version writes every text anew, so that no old text outlives a rule. */
-export const promptVersion = 1
+export const promptVersion = 2
 
 /** Never changes between two requests: neither a date nor a name stands in it. */
 export const systemPrompt = `You write the text of a note about web analytics for the people who run a website.
@@ -19,7 +19,7 @@ Pieces:
 Rules, which a program checks:
 - No digits and no words for numbers or quantities: no "one", "half", "twice", "second", "dozen", "percent", "all", "most", "every", "many", "few".
 - Say in each sentence what its figure counts (sessions, orders, conversion, drop-off, revenue ...). Print facts of one metric only in a sentence; where it prints several of them, each has its name beside it.
-- A word for a direction (rose, fell, higher, lower, unchanged) only beside a fact whose compared_with has that direction; one direction a sentence; never negated. "A is higher than B" only with both facts, in this order.
+- A word for a direction (rose, fell, higher, lower, unchanged) only beside a fact whose compared_with has that direction; one direction a sentence; never negated. Where it says "no clear change", the difference may be chance: give both figures, and no direction. "A is higher than B" only with both facts, in this order.
 - "Highest", "lowest" and the like only beside the one fact that is it, among all facts of its metric.
 - A sentence without a fact is advice and begins with Look, Check, Compare, Consider, Watch, Test, Review or Ask; there is no other sentence without a fact. No capital letters but at the start of a sentence, and no names of companies, devices or programs.
 - No causes ("because", "due to"): figures coincide. No judgements ("better", "improved"), no dates, no weekdays, no spans of time, no abbreviations with dots, no markup, no links, no lists.

@@ -1,3 +1,4 @@
+import { changeOf } from '../clear-change.ts'
 import { type Fact, type FactDimension, type FactMetric, operatorDimensions } from '../fact.ts'
 
 /** Facts about fewer cases are about people one could know; they never leave the machine. */
@@ -91,6 +92,9 @@ const createLabels = () => {
   }
 }
 
+/** What may be said of it. A comparison within the fact's own interval is neither a rise nor a fall. */
+const directionWords = { up: 'up', down: 'down', flat: 'flat', unclear: 'no clear change' } as const
+
 const lineOf = (id: string, fact: Fact, about: About, shared: View['shared']): string => {
   const { metric, value, unit, n, interval, compare } = fact
   const own = Object.fromEntries(Object.entries(about).filter(([dimension]) => !(dimension in shared.about)))
@@ -100,7 +104,7 @@ const lineOf = (id: string, fact: Fact, about: About, shared: View['shared']): s
     ...(interval && { interval: [rounded(interval.low), rounded(interval.high)] }),
     ...(compare && {
       compared_with: {
-        ...{ value: rounded(compare.value), direction: compare.direction },
+        ...{ value: rounded(compare.value), direction: directionWords[changeOf(fact) ?? 'unclear'] },
         ...(plainWord.test(compare.basis) && { basis: compare.basis }),
       },
     }),

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
 import { lstat, mkdir, open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
 import path from 'node:path'
+import { sha256OfText } from '../../storage/sha256.ts'
 import { noteIdOf } from './merge-note.ts'
 
 /** Larger files are no notes of ours, and are not read. */
@@ -9,6 +10,9 @@ const noteBytesMax = 8 * 1024 * 1024
 /** Hidden from Obsidian, on the same disk: files stand here until they are whole. */
 const incomingFolder = '.evothesis'
 const triesMax = 3
+/** Notes, pictures and dashboards; whatever else lies in the vault is a person's. */
+const kinds = /\.(md|svg|base)$/
+const readAtOnce = 16
 
 /** A file that is left as it is; the others are none the worse. */
 export class VaultFileError extends Error {}
@@ -26,8 +30,8 @@ export type VaultFolder = {
   move(from: string, to: string): Promise<void>
   /** Paths of all files that Obsidian shows. */
   list(): Promise<string[]>
-  /** Notes of ours by their ids, wherever they lie. */
-  findNotes(): Promise<Map<string, string[]>>
+  /** Every file that can be of the vault: its hash, and whose note it is. Null: it cannot be read. */
+  scan(): Promise<Map<string, { sha256: string; noteId: string | undefined } | null>>
   /** Removes what an interrupted run left behind. */
   tidy(): Promise<void>
 }
@@ -120,15 +124,20 @@ export const openVaultFolder = (folder: string): VaultFolder => {
       await rename(placeOf(from), placeOf(to))
     },
     list,
-    async findNotes() {
-      const found = new Map<string, string[]>()
-      for (const at of await list()) {
-        if (!at.endsWith('.md')) continue
-        const text = await read(at).catch(() => null)
-        const id = text === null ? undefined : noteIdOf(text)
-        if (id !== undefined) found.set(id, [...(found.get(id) ?? []), at])
-      }
-      return found
+    async scan() {
+      const paths = (await list()).filter((at) => kinds.test(at))
+      const found: [string, { sha256: string; noteId: string | undefined } | null][] = []
+      for (let start = 0; start < paths.length; start += readAtOnce)
+        found.push(
+          ...(await Promise.all(
+            paths.slice(start, start + readAtOnce).map(async (at): Promise<(typeof found)[number]> => {
+              const text = await read(at).catch(() => null)
+              if (text === null) return [at, null]
+              return [at, { sha256: sha256OfText(text), noteId: at.endsWith('.md') ? noteIdOf(text) : undefined }]
+            }),
+          )),
+        )
+      return new Map(found)
     },
     async tidy() {
       await rm(path.join(root, incomingFolder), { recursive: true, force: true })

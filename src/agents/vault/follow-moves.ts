@@ -9,12 +9,15 @@ import { isNote, saveRow, saveText, tryFile, type Work } from './work.ts'
  */
 export const followMoves = async (work: Work): Promise<ReadonlySet<string>> => {
   const { folder, rows } = work
-  const there = new Set(await folder.list())
-  const found = await folder.findNotes()
-  const owners = new Map([...found].flatMap(([id, paths]) => paths.map((path) => [path, id] as const)))
+  const files = await folder.scan()
+  const found = new Map<string, string[]>()
+  for (const [path, file] of files) {
+    if (file) work.seen.set(path, file.sha256)
+    if (file?.noteId !== undefined) found.set(file.noteId, [...(found.get(file.noteId) ?? []), path])
+  }
   /** The file at the row's path is the row's, or nobody's. */
   const isThere = (row: NoteRow): boolean =>
-    there.has(row.path) && (owners.get(row.path) ?? row.note_id) === row.note_id
+    files.has(row.path) && (files.get(row.path)?.noteId ?? row.note_id) === row.note_id
   for (const row of rows.values())
     if (row.state === 'removed' && isThere(row)) await saveRow(work, { ...row, state: 'active' })
   const active = [...rows.values()].filter(({ state, kind }) => state === 'active' && kind !== 'picture')
@@ -55,10 +58,13 @@ export const keepInDoubt = async (work: Work, lost: ReadonlySet<string>): Promis
   }
 }
 
-/** What people wrote since, in notes that this run has no news for: it is delivered all the same. */
+/**
+ * What people wrote since, in notes that this run has no news for: it is delivered all the same. Files that `followMoves`
+ * found as they were left are not read again.
+ */
 export const noticeEdits = async (work: Work): Promise<void> => {
   for (const row of [...work.rows.values()]) {
-    if (row.state !== 'active' || work.signal.aborted) continue
+    if (row.state !== 'active' || work.seen.get(row.path) === row.sha256 || work.signal.aborted) continue
     await tryFile(work, async () => {
       const text = await work.folder.read(row.path)
       if (text !== null && sha256OfText(text) !== row.sha256) await saveText(work, row, text)

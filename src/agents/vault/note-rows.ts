@@ -13,38 +13,37 @@ export type NoteRow = {
   sha256: string
   person_sha256: string
   blank_sha256: string
+  /** What it was rendered from: a `Rendering` as JSON. */
+  rendered: string | null
   delivered_to: string | null
   delivered_path: string | null
   delivered_sha256: string | null
   delivered_person_sha256: string | null
   delivered_tag: string | null
 }
-export type WrittenNote = Pick<
-  NoteRow,
-  'note_id' | 'kind' | 'path' | 'site_id' | 'day' | 'customer' | 'state' | 'sha256' | 'person_sha256' | 'blank_sha256'
->
+export const writtenColumns = [
+  ...(['note_id', 'kind', 'path', 'site_id', 'day', 'customer', 'state', 'sha256'] as const),
+  ...(['person_sha256', 'blank_sha256', 'rendered'] as const),
+] as const
+export type WrittenNote = Pick<NoteRow, (typeof writtenColumns)[number]>
 
 export const selectNotes = (db: Queryable): Promise<NoteRow[]> =>
   db.query<NoteRow>(
-    `select note_id, kind, path, site_id, day::text as day, customer, state, sha256, person_sha256, blank_sha256,
+    `select note_id, kind, path, site_id, day::text as day, customer, state, sha256, person_sha256, blank_sha256, rendered,
             delivered_to, delivered_path, delivered_sha256, delivered_person_sha256, delivered_tag from notes order by path`,
   )
 
 export const writeNoteRow = (db: Queryable, note: WrittenNote): Promise<number> =>
   db.execute(
-    `insert into notes (note_id, kind, path, site_id, day, customer, state, sha256, person_sha256, blank_sha256, written_at)
-     values ($1::text, $2::text, $3::text, $4::text, $5::date, $6::text, $7::text, $8::text, $9::text, $10::text, now())
+    `insert into notes (note_id, kind, path, site_id, day, customer, state, sha256, person_sha256, blank_sha256, rendered,
+                        written_at)
+     values ($1::text, $2::text, $3::text, $4::text, $5::date, $6::text, $7::text, $8::text, $9::text, $10::text, $11::text,
+             now())
      on conflict (note_id) do update set kind = excluded.kind, path = excluded.path, site_id = excluded.site_id,
        day = excluded.day, customer = excluded.customer, state = excluded.state, sha256 = excluded.sha256,
-       person_sha256 = excluded.person_sha256, blank_sha256 = excluded.blank_sha256, written_at = excluded.written_at
-     where (notes.kind, notes.path, notes.site_id, notes.day, notes.customer, notes.state, notes.sha256, notes.person_sha256,
-            notes.blank_sha256)
-       is distinct from (excluded.kind, excluded.path, excluded.site_id, excluded.day, excluded.customer, excluded.state,
-                         excluded.sha256, excluded.person_sha256, excluded.blank_sha256)`,
-    [
-      ...[note.note_id, note.kind, note.path, note.site_id, note.day, note.customer, note.state, note.sha256],
-      ...[note.person_sha256, note.blank_sha256],
-    ],
+       person_sha256 = excluded.person_sha256, blank_sha256 = excluded.blank_sha256, rendered = excluded.rendered,
+       written_at = case when notes.sha256 = excluded.sha256 then notes.written_at else excluded.written_at end`,
+    writtenColumns.map((column) => note[column]),
   )
 
 export const setNoteState = (db: Queryable, noteId: string, state: NoteState): Promise<number> =>

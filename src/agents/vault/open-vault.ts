@@ -16,6 +16,7 @@ export const openVault = (deps: {
   log: Log
   destinations: readonly Destination[]
   pauseMs: number
+  isForClient?: ((siteId: string) => boolean) | undefined
 }): Vault => {
   const { config } = deps
   const destination = deps.destinations.find(({ name }) => name === 'client')
@@ -24,7 +25,8 @@ export const openVault = (deps: {
     ...{ db: deps.db, clock: deps.clock, log: deps.log, destination, pauseMs: deps.pauseMs },
     folder: openVaultFolder(config.VAULT_DIR ?? path.join(config.DATA_DIR, 'vault')),
     ...{ nodeId: config.NODE_ID, timeZone: config.BILLING_TIMEZONE, customersMax: config.PROFILE_NOTES_MAX },
-    keepDays: config.NOTES_RETENTION_DAYS,
+    ...{ keepDays: config.NOTES_RETENTION_DAYS, isForClient: deps.isForClient },
     narrator: config.AGENTS === 'off' ? null : openNarrator(deps),
+    writer: `${config.AGENTS_MODEL} ${config.AGENTS_EFFORT}`,
   })
 }

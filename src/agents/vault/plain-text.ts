@@ -1,3 +1,4 @@
+import { changeOf } from '../clear-change.ts'
 import type { Fact, FactDimension } from '../fact.ts'
 import type { FactFormat, Narrative, NarrativePiece } from '../narrative.ts'
 import { printFact } from './print-fact.ts'
@@ -32,11 +33,11 @@ export const plainNarrative = (...paragraphs: readonly (readonly Sentence[])[]):
 
 /** `, up from 12` where there is something to compare with. What lies within a share's own interval is no rise and no fall. */
 export const against = (fact: Fact): (string | NarrativePiece)[] => {
-  const { compare, interval } = fact
+  const { compare } = fact
   if (!compare || fact.value === null) return []
-  const isWithin = interval !== undefined && interval.low <= compare.value && compare.value <= interval.high
-  const isAlike = compare.direction === 'flat' || printFact(fact) === printFact(fact, 'comparison')
-  const how = isAlike ? ', much like ' : isWithin ? ', not clearly other than ' : `, ${compare.direction} from `
+  const change = changeOf(fact)
+  const isAlike = change === 'flat' || printFact(fact) === printFact(fact, 'comparison')
+  const how = isAlike ? ', much like ' : change === 'unclear' ? ', not clearly other than ' : `, ${change} from `
   return [how, value(fact, 'comparison'), ` (${compare.basis})`]
 }
 

@@ -19,36 +19,42 @@ import {
 } from './note-paths.ts'
 import { segmentNote } from './segment-note.ts'
 
-/** Days and what is told of them. */
+/** What each note is written with, by its id. */
+export type ContextFor = (noteId: string) => NoteContext
+
+/** Days, each with what is told of it. */
 export const draftDays = (
   days: readonly DayReport[],
   insights: readonly Insight[],
-  context: NoteContext,
+  contextFor: ContextFor,
 ): NoteDraft[] => {
   const ofDay = new Map<string, string[]>()
   const keyOf = ({ rawSite, day }: { rawSite: string; day: string }): string => JSON.stringify([rawSite, day])
   for (const insight of insights) ofDay.set(keyOf(insight), [...(ofDay.get(keyOf(insight)) ?? []), insight.id])
-  return [
-    ...days.map((day) => dayNote(day, ofDay.get(keyOf(day)) ?? [], context)),
-    ...insights.map((insight) => insightNote(insight, context)),
-  ]
+  return days.map((day) => dayNote(day, ofDay.get(keyOf(day)) ?? [], contextFor(dayPlace(day).id)))
 }
+
+export const draftInsights = (insights: readonly Insight[], contextFor: ContextFor): NoteDraft[] =>
+  insights.map((one) => insightNote(one, contextFor(insightPlace(one).id)))
 
 /** What looks at weeks. */
 export const draftWeeks = (
   { funnels, customers, segments, heatmaps }: Pick<VaultInput, 'funnels' | 'customers' | 'segments' | 'heatmaps'>,
-  context: NoteContext,
+  contextFor: ContextFor,
 ): NoteDraft[] => [
-  ...funnels.map((one) => funnelNote(one, context)),
-  ...segments.map((one) => segmentNote(one, context)),
-  ...heatmaps.map((one) => heatmapNote(one, context)),
-  ...customers.map((one) => customerNote(one, context)),
+  ...funnels.map((one) => funnelNote(one, contextFor(funnelPlace(one).id))),
+  ...segments.map((one) => segmentNote(one, contextFor(segmentPlace(one.id).id))),
+  ...heatmaps.map((one) => heatmapNote(one, contextFor(heatmapPlace(one).id))),
+  ...customers.map((one) => customerNote(one, contextFor(customerPlace(one.key).id))),
 ]
 
-export const draftAlerts = ({ alerts }: Pick<VaultInput, 'alerts'>, context: NoteContext): NoteDraft[] =>
-  alerts.map((one) => alertNote(one, context))
+export const draftAlerts = ({ alerts }: Pick<VaultInput, 'alerts'>, contextFor: ContextFor): NoteDraft[] =>
+  alerts.map((one) => alertNote(one, contextFor(alertPlace(one).id)))
 
-export type VaultPlaces = Omit<VaultInput, 'timeZone' | 'days'>
+export type VaultPlaces = Pick<
+  VaultInput,
+  'daysWithReport' | 'insights' | 'alerts' | 'funnels' | 'segments' | 'heatmaps'
+> & { readonly customers: readonly { key: string }[] }
 
 /** Where every note of an input goes: links are made of it before anything is written. */
 export const placesOf = (input: VaultPlaces): { id: string; path: string }[] => [

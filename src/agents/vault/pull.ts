@@ -131,7 +131,7 @@ const keepCopy = async (work: Work, row: NoteRow, theirs: string, sha256: string
       work,
       {
         ...{ note_id: path, kind: 'copy', path, site_id: row.site_id, day: row.day, customer: row.customer },
-        ...{ state: 'active', sha256: '', person_sha256: '', blank_sha256: '' },
+        ...{ state: 'active', sha256: '', person_sha256: '', blank_sha256: '', rendered: null },
       },
       text,
     )

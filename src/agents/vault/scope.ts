@@ -16,10 +16,14 @@ export type VaultDeps = {
   nodeId: string
   timeZone: string
   customersMax: number
+  /** Whether the client is to have anything of a site; of others there is no note. Default: of all. */
+  isForClient?: ((siteId: string) => boolean) | undefined
   /** Notes of days that are older, counted from the newest day, are let go; undefined: none. */
   keepDays: number | undefined
   /** Who writes texts; null: the plain ones stand, and nobody is asked. */
   narrator: ((kind: RunKind) => Narrate) | null
+  /** Which model that is, and how it is asked: by another one texts are written anew. */
+  writer?: string
   /** Between two files, so that collecting never waits for notes. */
   pauseMs: number
 }

@@ -4,7 +4,7 @@ import type { Destination } from '../../storage/destination.ts'
 import { sha256OfText } from '../../storage/sha256.ts'
 import { VaultFileError, type VaultFolder } from './folder.ts'
 import { personSha } from './merge-note.ts'
-import { type NoteRow, selectNotes, type WrittenNote, writeNoteRow } from './note-rows.ts'
+import { type NoteRow, selectNotes, type WrittenNote, writeNoteRow, writtenColumns } from './note-rows.ts'
 
 /** What a writing of notes has done. */
 export type VaultReport = {
@@ -34,20 +34,25 @@ export type Work = {
   /** By note id; as the database has them. */
   readonly rows: Map<string, NoteRow>
   readonly report: VaultReport
+  /** By path: the hash of each file of the vault's kinds, as this work found it when it began to look. */
+  readonly seen: Map<string, string>
   /** Problems that were told already. */
   readonly told: Set<string>
 }
 
-export const beginWork = async (work: Omit<Work, 'rows' | 'report' | 'told'>): Promise<Work> => ({
+export const beginWork = async (work: Omit<Work, 'rows' | 'report' | 'seen' | 'told'>): Promise<Work> => ({
   ...work,
   rows: new Map((await selectNotes(work.db)).map((row) => [row.note_id, row])),
+  seen: new Map(),
   told: new Set(),
   report: { written: 0, conflicts: 0, taken: 0, delivered: 0, problems: 0, error: null },
 })
 
+/** Notes what a file is; a row that says so already is not written. */
 export const saveRow = async (work: Work, note: WrittenNote): Promise<NoteRow> => {
-  await writeNoteRow(work.db, note)
   const before = work.rows.get(note.note_id)
+  if (before && writtenColumns.every((column) => before[column] === note[column])) return before
+  await writeNoteRow(work.db, note)
   const row: NoteRow = {
     ...{ delivered_to: null, delivered_path: null, delivered_sha256: null, delivered_person_sha256: null },
     ...{ delivered_tag: null, ...before, ...note },

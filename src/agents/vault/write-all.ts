@@ -1,26 +1,44 @@
 import type { Db } from '../../db.ts'
 import { addDays } from '../days.ts'
 import type { Narrative } from '../narrative.ts'
-import { readDays, readInsights, readVaultInput, selectAlerts, withAlerts } from '../read-vault-input.ts'
-import type { SiteDay, VaultInput } from '../report.ts'
-import type { NoteContext } from './context.ts'
+import { readDays } from '../read-vault-input.ts'
+import type { CustomerProfile, DayReport, SiteDay } from '../report.ts'
+import { selectReports } from '../report-rows.ts'
 import { dashboards } from './dashboards.ts'
-import { linkText } from './escape.ts'
+import { keyOf, readFrame, selectCustomersOf, type VaultFrame } from './frame.ts'
 import { indexNote } from './index-note.ts'
-import { md, wikilink } from './markdown.ts'
+import { createLinks, type Links } from './links.ts'
 import type { NoteDraft } from './note.ts'
-import { indexPlace } from './note-paths.ts'
-import { draftAlerts, draftDays, draftWeeks, placesOf, requestsOf, textOf, type VaultPlaces } from './plan.ts'
+import {
+  customerPlace,
+  dayPlace,
+  indexPlace,
+} from './note-paths.ts'
+import {
+  draftAlerts,
+  draftDays,
+  draftInsights,
+  draftWeeks,
+  placesOf,
+  requestsOf,
+  textOf,
+  type VaultPlaces,
+} from './plan.ts'
+import { untouchedRendering } from './rendering.ts'
 import type { VaultDeps, VaultOptions, VaultScope } from './scope.ts'
 import type { Work } from './work.ts'
 import { expireNote, removeNote, writeDashboards, writeNote } from './write-notes.ts'
 
 /** Days that are read at once: a report has up to some hundred kilobytes. */
 const daysAtOnce = 7
+const customersAtOnce = 50
 /** Files between two pauses. */
 const pauseEvery = 10
 
-/** Brings every note that the scope means up to date, the newest days first. */
+/**
+ * Brings every note that the scope means up to date, the newest days first. A note is made anew when something that it is
+ * made from has changed, or when its file is not as it was left; of the others not even the report is read.
+ */
 export const writeAll = async (
   deps: VaultDeps,
   work: Work,
@@ -30,77 +48,125 @@ export const writeAll = async (
   const [first, last] = await reach(deps.db)
   if (first === null || last === null) return
   const oldest = deps.keepDays === undefined ? first : later(first, addDays(last, 1 - deps.keepDays))
-  const input = await readFrame(deps, oldest, last)
-  const [from, to] = rangeOf(scope, oldest, last)
+  const frame = await readFrame(deps, oldest, last)
   const isEverything = scope.kind === 'nightly' && scope.day === undefined
-  const isMeant = isMeantBy(scope)
-  const isInScope = (one: SiteDay): boolean => one.day >= from && one.day <= to && isMeant(one)
-  const days = input.daysWithReport.filter(isInScope)
-  const scoped = {
-    ...{ daysWithReport: days, insights: input.insights.filter(isInScope) },
-    alerts: input.alerts.filter((one) => one.state === 'open' || (isOfSite(scope, one) && one.window.to >= from)),
-    ...(isEverything ? weeksOf(input, scope) : { funnels: [], heatmaps: [], customers: [], segments: [] }),
-  }
-  const context = contextOf(deps, work, input, new Set(placesOf(scoped).map(({ id }) => id)))
+  const scoped = await narrow(deps.db, frame, scope, rangeOf(scope, oldest, last))
+  const links = createLinks(deps.timeZone, pathsOf(work, frame, new Set(placesOf(scoped).map(({ id }) => id))))
+  const visited = new Set<string>()
+  const isDue = createDue(deps, work, frame, links, visited)
 
+  const days = scoped.daysWithReport.filter((day) => isDue(dayPlace(day).id))
+  const insights = scoped.insights.filter(({ id }) => isDue(id))
+  const customers = scoped.customers.filter(({ key }) => isDue(customerPlace(key).id))
+  const alerts = draftAlerts(scoped, links.contextFor)
+  const weeks = draftWeeks({ ...scoped, customers: [] }, links.contextFor).filter(({ id }) => isDue(id))
   const eachDays = async (act: (drafts: NoteDraft[]) => Promise<void>): Promise<void> => {
+    const dates = [...days, ...insights].map(({ day }) => day).sort()
+    const [from, to] = [dates[0], dates.at(-1)]
+    if (from === undefined || to === undefined) return
     for (let end = to; end >= from && !work.signal.aborted; end = addDays(end, -daysAtOnce)) {
-      const part = { from: later(from, addDays(end, 1 - daysAtOnce)), to: end }
-      if (!days.some(({ day }) => day >= part.from && day <= part.to)) continue
-      const reports = await readDays(deps.db, part, input)
-      const insights = await readInsights(deps.db, part)
-      await act(draftDays(reports.filter(isMeant), insights.filter(isMeant), context))
+      const start = later(from, addDays(end, 1 - daysAtOnce))
+      const isThen = ({ day }: SiteDay): boolean => day >= start && day <= end
+      const some = days.filter(isThen)
+      await act([
+        ...draftDays(await readSome(deps.db, some, frame), frame.insights, links.contextFor),
+        ...draftInsights(insights.filter(isThen), links.contextFor),
+      ])
     }
   }
-  const alerts = draftAlerts(scoped, context)
-  const weeks = draftWeeks(scoped, context)
-  const others = [...alerts, ...weeks]
-  const total = others.length + days.length
+  const eachCustomers = async (act: (drafts: NoteDraft[]) => Promise<void>): Promise<void> => {
+    for (let at = 0; at < customers.length && !work.signal.aborted; at += customersAtOnce) {
+      const keys = customers.slice(at, at + customersAtOnce).map(({ key }) => key)
+      const profiles = await selectReports<CustomerProfile>(deps.db, { kind: 'customer', keys })
+      const none = { funnels: [], segments: [], heatmaps: [] }
+      await act(draftWeeks({ ...none, customers: profiles.map(({ body }) => body) }, links.contextFor))
+    }
+  }
+  const total = [...alerts, ...weeks, ...days, ...insights, ...customers].length
   const texts = await narrate(deps, work, scope, { alerts, eachDays, weeks, total }, options)
 
-  const visited = new Set<string>()
   let done = 0
   const write = async (drafts: readonly NoteDraft[]): Promise<void> => {
     for (const draft of drafts) {
       if (work.signal.aborted) return
       const note = draft.finish(textOf(draft, texts))
-      await writeNote(work, note)
+      const from = frame.sources.get(note.id)
+      await writeNote(work, note, from === undefined ? null : { from, links: links.askedBy(note.id) })
       for (const id of [note.id, ...note.files.map(({ path }) => path)]) visited.add(id)
-      options.onProgress?.({ phase: 'notes', done: Math.min(++done, total), total })
+      options.onProgress?.({ phase: 'notes', done: ++done, total })
       if (done % pauseEvery === 0) await deps.clock.sleep(deps.pauseMs, work.signal)
     }
   }
   await writeDashboards(work)
-  await write(others)
+  await write([...alerts, ...weeks])
+  await eachCustomers(write)
   await eachDays(write)
   if (work.signal.aborted) return
-  await writeNote(work, indexNote(input, context))
+  await writeNote(work, indexNote(frame, links.contextFor(indexPlace.id)), null)
   visited.add(indexPlace.id)
-  if (isEverything && scope.site === undefined) await letGo(deps, work, input, visited, oldest)
+  if (isEverything && scope.site === undefined) await letGo(deps, work, frame, visited, oldest)
+}
+
+/** Reports of these days alone. */
+const readSome = async (db: Db, days: readonly SiteDay[], frame: VaultFrame): Promise<DayReport[]> => {
+  const dates = days.map(({ day }) => day).sort()
+  const [from, to] = [dates[0], dates.at(-1)]
+  if (from === undefined || to === undefined) return []
+  const wanted = new Set(days.map(keyOf))
+  const sites = [...new Set(days.map(({ rawSite }) => rawSite))]
+  return (await readDays(db, { sites, from, to }, frame)).filter((report) => wanted.has(keyOf(report)))
 }
 
 /** After an erasure: segments no longer name who was forgotten. */
 export const writeSegments = async (deps: VaultDeps, work: Work): Promise<void> => {
   const [first, last] = await reach(deps.db)
   if (first === null || last === null) return
-  const { segments, ...input } = await readFrame(deps, last, last)
-  const drafts = draftWeeks(
-    { segments, funnels: [], customers: [], heatmaps: [] },
-    contextOf(deps, work, { ...input, segments }, new Set()),
-  )
+  const frame = await readFrame(deps, last, last)
+  const { contextFor } = createLinks(deps.timeZone, pathsOf(work, frame, new Set()))
+  const drafts = draftWeeks({ ...frame, funnels: [], customers: [], heatmaps: [] }, contextFor)
   const told = { alerts: [], eachDays: async () => {}, weeks: drafts, total: drafts.length }
   const texts = await narrate(deps, work, { kind: 'hourly', days: [] }, told, {})
-  for (const draft of drafts) await writeNote(work, draft.finish(textOf(draft, texts)))
+  for (const draft of drafts) await writeNote(work, draft.finish(textOf(draft, texts)), null)
 }
 
-/** All but the reports of days, which are many: those are read a few at a time. */
-const readFrame = async ({ db, timeZone, customersMax }: VaultDeps, from: string, to: string): Promise<VaultInput> => {
-  const frame = await readVaultInput(db, { timeZone, customersMax, from: to, to })
-  const alerts = await selectAlerts(db, { from, to })
+/** Whether a note has to be made anew; what need not be is visited with this. */
+const createDue =
+  ({ narrator }: VaultDeps, work: Work, { sources }: VaultFrame, links: Links, visited: Set<string>) =>
+  (noteId: string): boolean => {
+    const found = untouchedRendering(work, noteId)
+    const isSame =
+      found !== undefined &&
+      found.from === sources.get(noteId) &&
+      // Where a model may be asked, a plain text is what stands until it was.
+      !(narrator !== null && found.text === 'plain') &&
+      found.links.every(([id, path]) => links.pathOf(id) === path)
+    if (isSame) for (const id of [noteId, ...found.pictures]) visited.add(id)
+    return !isSame
+  }
+
+/** What the scope means of all there is. */
+const narrow = async (
+  db: Db,
+  frame: VaultFrame,
+  scope: VaultScope,
+  [from, to]: [string, string],
+): Promise<Omit<VaultFrame, 'sources'>> => {
+  const isMeant = isMeantBy(scope)
+  const isInScope = (one: SiteDay): boolean => one.day >= from && one.day <= to && isMeant(one)
+  const days = {
+    daysWithReport: frame.daysWithReport.filter(isInScope),
+    insights: frame.insights.filter(isInScope),
+    alerts: frame.alerts.filter((one) => one.state === 'open' || (isOfSite(scope, one) && one.window.to >= from)),
+  }
+  if (scope.kind === 'hourly' || scope.day !== undefined)
+    return { ...days, funnels: [], heatmaps: [], customers: [], segments: [] }
+  const known = scope.site === undefined ? null : await selectCustomersOf(db, scope.site)
   return {
-    ...{ ...frame, days: [], alerts, insights: await readInsights(db, { from, to }) },
-    funnels: frame.funnels.map((one) => withAlerts(one, alerts)),
-    daysWithReport: frame.daysWithReport.filter(({ day }) => day >= from),
+    ...days,
+    funnels: frame.funnels.filter((one) => isOfSite(scope, one)),
+    heatmaps: frame.heatmaps.filter((one) => isOfSite(scope, one)),
+    customers: frame.customers.filter(({ key }) => known === null || known.has(key)),
+    segments: frame.segments,
   }
 }
 
@@ -145,38 +211,33 @@ const narrate = async (
   return texts
 }
 
-const weeksOf = ({ funnels, heatmaps, segments, customers }: VaultInput, scope: VaultScope) => ({
-  funnels: funnels.filter((one) => isOfSite(scope, one)),
-  heatmaps: heatmaps.filter((one) => isOfSite(scope, one)),
-  customers: customers.filter(({ rawSites }) => rawSites.some((rawSite) => isOfSite(scope, { rawSite }))),
-  segments,
-})
-
 /** What is written from reports that hold only what is; notes of days are kept for ever, or as long as is set. */
 const kindsOfNow = ['funnel_analysis', 'customer_profile', 'segment', 'heatmap']
 const kindsOfDays = ['daily_report', 'insight', 'dropoff_alert']
 
 const letGo = async (
-  { keepDays }: VaultDeps,
+  { keepDays, isForClient }: VaultDeps,
   work: Work,
-  input: VaultInput,
+  frame: VaultFrame,
   visited: ReadonlySet<string>,
   oldest: string,
 ): Promise<void> => {
-  const reported = new Set(input.daysWithReport.map(keyOf))
+  const reported = new Set(frame.daysWithReport.map(keyOf))
   for (const row of [...work.rows.values()]) {
     if (row.state !== 'active' || visited.has(row.note_id) || work.signal.aborted) continue
-    const isTooOld = keepDays !== undefined && kindsOfDays.includes(row.kind) && row.day !== null && row.day < oldest
+    const isOfDay = kindsOfDays.includes(row.kind)
+    const isTooOld = keepDays !== undefined && isOfDay && row.day !== null && row.day < oldest
     // The day was reported anew, and has nothing of the kind any more.
     const isDisproved =
       row.kind === 'insight' && reported.has(keyOf({ rawSite: row.site_id ?? '', day: row.day ?? '' }))
+    const isWithheld = isOfDay && row.site_id !== null && isForClient?.(row.site_id) === false
     if (row.kind === 'picture') await removeNote(work, row)
-    else if (kindsOfNow.includes(row.kind) || isTooOld || isDisproved) await expireNote(work, row)
+    else if (kindsOfNow.includes(row.kind) || isTooOld || isDisproved || isWithheld) await expireNote(work, row)
   }
 }
 
 /** Where notes are: those that are there, and those that are about to be. What is no more, or not yet, is not linked to. */
-const contextOf = (deps: VaultDeps, work: Work, input: VaultPlaces, written: ReadonlySet<string>): NoteContext => {
+const pathsOf = (work: Work, input: VaultPlaces, written: ReadonlySet<string>): Map<string, string> => {
   const always = [indexPlace, ...dashboards.map(({ path }) => ({ id: path, path }))]
   const sure = new Set([...written, ...always.map(({ id }) => id)])
   const paths = new Map<string, string>()
@@ -186,14 +247,7 @@ const contextOf = (deps: VaultDeps, work: Work, input: VaultPlaces, written: Rea
     if (row?.state === 'active') paths.set(id, row.path)
     else if (row?.state !== 'removed' && sure.has(id)) paths.set(id, path)
   }
-  return {
-    timeZone: deps.timeZone,
-    exists: (id) => paths.has(id),
-    link: (id, text, place) => {
-      const path = paths.get(id)
-      return path === undefined ? md(linkText(text)) : wikilink(path, text, place)
-    },
-  }
+  return paths
 }
 
 const reach = async (db: Db): Promise<[string | null, string | null]> => {
@@ -218,5 +272,4 @@ const rangeOf = (scope: VaultScope, oldest: string, last: string): [string, stri
   return [later(oldest, days[0] ?? last), days.at(-1) ?? last]
 }
 
-const keyOf = ({ rawSite, day }: SiteDay): string => JSON.stringify([rawSite, day])
 const later = (a: string, b: string): string => (a > b ? a : b)

@@ -5,10 +5,14 @@ import { mergeNote, noteIdOf, personSha } from './merge-note.ts'
 import type { Note } from './note.ts'
 import { type NoteRow, setNoteState } from './note-rows.ts'
 import { findRegions } from './regions.ts'
+import type { Rendering } from './rendering.ts'
 import { saveRow, saveText, tryFile, type Work } from './work.ts'
 
-/** Brings one note and its pictures up to date; a file that says the same already is not touched. */
-export const writeNote = (work: Work, note: Note): Promise<void> =>
+/**
+ * Brings one note and its pictures up to date; a file that says the same already is not touched. `made`: what the note was
+ * made from, to tell the next time that it need not be; null where that is not known.
+ */
+export const writeNote = (work: Work, note: Note, made: Pick<Rendering, 'from' | 'links'> | null): Promise<void> =>
   tryFile(work, async () => {
     const before = work.rows.get(note.id)
     if (before?.state === 'removed') return
@@ -21,12 +25,21 @@ export const writeNote = (work: Work, note: Note): Promise<void> =>
     })
     if (isWritten) work.report.written++
     if (hasConflict) work.report.conflicts++
+    for (const file of note.files) await writePicture(work, note, file)
+    const [sha256, blank] = [sha256OfText(text), mergeNote(null, note).text]
+    const blankSha = personSha(blank)
+    // A conflict is told of by each run.
+    const rendering: Rendering | null = hasConflict
+      ? null
+      : made && {
+          ...{ ...made, sha256, pictures: note.files.map((file) => file.path) },
+          text: note.properties.evo_text ?? null,
+        }
     await saveRow(work, {
       ...{ note_id: note.id, kind: note.kind, path, site_id: note.rawSite, day: note.day, customer: note.customer },
-      ...{ state: 'active', sha256: sha256OfText(text), person_sha256: personSha(text) },
-      blank_sha256: personSha(mergeNote(null, note).text),
+      ...{ state: 'active', sha256, person_sha256: text === blank ? blankSha : personSha(text), blank_sha256: blankSha },
+      rendered: rendering && JSON.stringify(rendering),
     })
-    for (const file of note.files) await writePicture(work, note, file)
   })
 
 /** Pictures are ours as a whole. */
@@ -42,6 +55,7 @@ const writePicture = async (work: Work, note: Note, file: { path: string; text: 
       person_sha256: '',
       blank_sha256: '',
     },
+    rendered: null,
   })
 }
 
@@ -60,7 +74,10 @@ export const writeDashboards = async (work: Work): Promise<void> => {
       const row = { note_id: path, kind: 'dashboard', path, site_id: null, day: null, customer: null } as const
       await saveText(
         work,
-        { ...row, state: 'active', sha256: '', person_sha256: '', blank_sha256: sha256OfText(text) },
+        {
+          ...{ ...row, state: 'active', sha256: '', person_sha256: '', blank_sha256: sha256OfText(text) },
+          rendered: null,
+        },
         kept,
       )
     })

@@ -16,6 +16,9 @@ const usage = z.looseObject({
   ...{ amount_usd: z.string(), amount_micros: z.string() },
   forecast: z.looseObject({ events: z.number(), pageviews: z.number(), amount_usd: z.string() }).nullable(),
   advice: z.object({ plan: z.string(), amount_usd: z.string(), saves_usd: z.string() }).nullable(),
+  thresholds: z
+    .array(z.object({ percent: z.number(), units: z.number(), reached: z.boolean(), told_at: z.string().nullable() }))
+    .describe('Shares of what the plan includes; empty where it includes nothing. `told_at`: when webhooks were told.'),
 })
 const domain = z.looseObject({
   ...{ domain: z.string(), state: domainState, first_seen: z.string().nullable(), last_seen: z.string().nullable() },
@@ -107,9 +110,12 @@ export const billingDescribed: readonly Described[] = [
   },
   {
     ...{ method: 'POST', path: '/webhooks/replay', role: 'operator' },
-    body: z.strictObject({ from: instant, to: instant, endpoint: z.string().nullish(), event_types: eventTypes }),
+    body: z.union([
+      z.strictObject({ event: z.string().max(200), endpoint: z.string().nullish() }),
+      z.strictObject({ from: instant, to: instant, endpoint: z.string().nullish(), event_types: eventTypes }),
+    ]),
     answer: z.object({ deliveries: z.number() }),
-    summary: 'Sends events of a time again.',
+    summary: 'Sends one event again, or those of a time.',
   },
   {
     ...{ method: 'DELETE', path: '/webhooks/:name', role: 'operator', answer: named },

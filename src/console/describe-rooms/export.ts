@@ -55,7 +55,8 @@ export const exportDescribed: readonly Described[] = [
         }),
       ),
     }),
-    summary: 'Checks every destination from its manifests: chains, files, sizes, checksums that it keeps itself.',
+    summary:
+      'Checks every destination from its manifests: chains, files, sizes, checksums that it keeps itself. How far it is stands in /export/status; who asks meanwhile is given the same answer.',
   },
   {
     ...{ method: 'POST', path: '/export/adopt', role: 'operator' },
@@ -69,6 +70,16 @@ export const exportDescribed: readonly Described[] = [
       ...{ buffered: counted, unclaimed: counted, parts: z.number(), last_part_at: z.string().nullable() },
       destinations: z.array(destination),
       running: z.looseObject({ rows: z.number(), rowsTotal: z.number(), parts: z.number() }).nullable(),
+      verifying: z
+        .array(
+          z.object({
+            destination: z.string(),
+            done_bytes: z.number(),
+            total_bytes: z.number().describe('0 while manifests are read.'),
+            finished: z.boolean(),
+          }),
+        )
+        .nullable(),
       next_run_at: z.string().nullable(),
       retention: z.looseObject({ buffer_hours: z.number() }),
     }),

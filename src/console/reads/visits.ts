@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { AppError } from '../../errors.ts'
 import { createSerial } from '../../serial.ts'
 import { checkRange, instant, site } from '../read-route.ts'
 
@@ -33,5 +34,22 @@ export const visitParameters = (query: VisitsQuery): unknown[] => {
   return [query.site, query.from, query.to, query.channel ?? null, query.device ?? null, visitsMax]
 }
 
-/** One question about visits at a time: each may read all of them, and the database has collectors to serve. */
-export const oneAtATime = createSerial()
+const inTurn = createSerial()
+/** Questions that wait for their turn; who would wait longer is told to come back. */
+const waitingMax = 20
+let waiting = 0
+
+/**
+ * One question about visits at a time: each may read all of them, and the database has collectors to serve. Throws
+ * `rate_limited` when too many wait.
+ */
+export const oneAtATime = async <T>(ask: () => Promise<T>): Promise<T> => {
+  if (waiting >= waitingMax)
+    throw new AppError('rate_limited', 'Too many questions about visits are waiting; ask again in a moment.')
+  waiting++
+  try {
+    return await inTurn(ask)
+  } finally {
+    waiting--
+  }
+}

@@ -27,11 +27,11 @@ const lookMs = 500
 const lingerMs = 60_000
 /** Rows of one look that are looked at. What is beyond is counted as skipped. */
 const rowsMax = 2_000
-type Share = { messages: number; texts: number }
+type Share = { messages: number; texts: number; chars: number }
 /** Messages for one, and rows that are read with their content for all, at one look: more than anybody reads. */
-const lookShare: Share = { messages: 25, texts: 100 }
+const lookShare: Share = { messages: 25, texts: 100, chars: 1_000_000 }
 /** For one that comes back. */
-const resumeShare: Share = { messages: 500, texts: 500 }
+const resumeShare: Share = { messages: 500, texts: 500, chars: 4_000_000 }
 /** Messages that a listener may come back for. */
 const ringMax = 5_000
 export const listenersMax = 100
@@ -97,10 +97,15 @@ export const createHub = (deps: { db: Db; clock: Clock; log: Log }) => {
     for (const [listener, own] of wanted) {
       const state = listeners.get(listener)
       if (!state) continue
+      let chars = 0
       const messages = own.flatMap((item): Message[] => {
         if (item.alert !== undefined) return [{ id: idOf(item), event: 'alert', data: item.alert }]
         const text = item.row && texts.get(placeOf(item.row))
-        return text === undefined ? [] : [{ id: idOf(item), event: 'event', data: text }]
+        if (text === undefined) return []
+        chars += text.length
+        if (chars <= most.chars) return [{ id: idOf(item), event: 'event', data: text }]
+        state.skipped++
+        return []
       })
       if (state.skipped > 0)
         messages.push({ id: undefined, event: 'skipped', data: JSON.stringify({ events: state.skipped }) })

@@ -19,11 +19,18 @@ const waitingBytesMax = 512_000
 const pulseMsDefault = 15_000
 /** What browsers send us over a WebSocket is read by nobody. */
 const inboundBytesMax = 1_000
+/** What is on its way to one that is cut off may still arrive for so long. Who takes nothing would keep it, and us, for ever. */
+const farewellMsDefault = 2_000
 
 /** `GET /events/stream` (server-sent events) and the same over WebSocket at `/ws/events`. */
 export const streamRoutes = (
   app: App,
-  { hub, adminToken, pulseMs = pulseMsDefault }: { hub: Hub; adminToken: string; pulseMs?: number },
+  {
+    hub,
+    adminToken,
+    pulseMs = pulseMsDefault,
+    farewellMs = farewellMsDefault,
+  }: { hub: Hub; adminToken: string; pulseMs?: number; farewellMs?: number },
 ): void => {
   const guarded = { onRequest: requireAdmin(adminToken), config: { role: 'client' as const } }
 
@@ -35,7 +42,10 @@ export const streamRoutes = (
       ...asked,
       isReady: () => raw.writableLength < waitingBytesMax,
       send: (messages) => void raw.write(messages.map(frameOf).join('')),
-      cut: () => raw.end(),
+      cut() {
+        raw.end()
+        afterFarewell(() => raw.destroy(), (over) => raw.once('close', over))
+      },
     }
     await attach(request, listener, {
       begin() {
@@ -66,7 +76,10 @@ export const streamRoutes = (
             for (const { id = null, event, data } of messages)
               socket.send(`{"id":${JSON.stringify(id)},"event":"${event}","data":${data}}`)
           },
-          cut: () => socket.close(1001),
+          cut() {
+            socket.close(1001)
+            afterFarewell(() => socket.terminate(), (over) => socket.once('close', over))
+          },
         }
         attach(request, listener, {
           begin() {},
@@ -78,6 +91,12 @@ export const streamRoutes = (
       }
     })
   })
+
+  /** Ends a connection that has not ended by itself. */
+  const afterFarewell = (destroy: () => void, whenOver: (over: () => void) => unknown): void => {
+    const timer = setTimeout(destroy, farewellMs)
+    whenOver(() => clearTimeout(timer))
+  }
 
   const attach = async (
     request: FastifyRequest,

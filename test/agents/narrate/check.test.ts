@@ -19,9 +19,13 @@ const facts = [
   factOf('page_views', 300, { dims: { page: '/b' } }),
   factOf('dropoff_difference', 0.15, { n: 300, unit: 'points', interval: { low: 0.1, high: 0.2, level: 0.95 } }),
   factOf('js_errors', 50),
+  factOf('bounce_share', 0.021, {
+    ...{ n: 48, unit: 'share', interval: { low: 0.004, high: 0.109, level: 0.95 } },
+    compare: { value: 0.041, direction: 'down' },
+  }),
 ]
 const view = viewOf(facts)
-const [sessions, orders, visitors, mobile, desktop, tablet, pageA, pageB, excess, errors] = view.facts.map(
+const [sessions, orders, visitors, mobile, desktop, tablet, pageA, pageB, excess, errors, bounces] = view.facts.map(
   ({ id }) => id,
 )
 
@@ -61,6 +65,7 @@ const honest: string[] = [
   `The page {${pageA}.page} had {${pageA}} views, and {${pageB}.page} had {${pageB}} views.`,
   `The drop-off was higher by {${excess}}.`,
   `This coincided with {${errors}} script errors.`,
+  `The bounce share was {${bounces}}, against {${bounces}:comparison} before.`,
   `Check the form before the next release. Sessions were {${sessions}}.`,
   `"Sessions" were {${sessions}}; look at the checkout first.`,
   `A person who decides may want to look at the form: it saw {${errors}} errors!`,
@@ -173,6 +178,9 @@ const lies: Record<string, string[]> = {
     'Errors rose to {f10}.',
     'Sessions rose.',
     'Orders soared to {f2}.',
+    'The bounce share fell to {f11}.',
+    'The bounce share was unchanged at {f11}.',
+    'The bounce share is lower than before: {f11}.',
     'Sessions are lower than before: {f1}.',
     'More orders came: {f2}.',
     'Conversion on {f4.device} of {f4} is higher than {f5} on {f5.device}.',
@@ -314,5 +322,12 @@ t.test('the gate lets honest texts through, with the ids of the facts', (t) => {
 t.test('no word keeps the gate busy', (t) => {
   for (const word of ['hundred', 'seventy', 'many', 'several', 'I', 'IV', 'zehn', 'a-', '. ', ', "', 'é'])
     t.ok(isRefused(draftOf(`${word.repeat(390 / word.length)}x {f1}`)), word)
+  t.end()
+})
+
+t.test('what may be chance is no direction: the model is told so', (t) => {
+  const directionOf = (id: string | undefined) => JSON.parse(view.byId.get(id ?? '')?.line ?? '{}').compared_with?.direction
+  t.equal(directionOf(bounces), 'no clear change', 'the value before lies within the interval')
+  t.same([directionOf(sessions), directionOf(orders), directionOf(visitors)], ['up', 'down', 'flat'])
   t.end()
 })

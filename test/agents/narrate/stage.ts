@@ -43,7 +43,7 @@ export const createStage = (db: Db, fake: FakeClaude, more: Partial<NarratorDeps
   const clock = createStillClock()
   const { retries = 0, ...deps } = more
   const narrate: Narrate = createNarrator({
-    ...{ db, clock, log, noteMs: 120_000, keepDays: 180 },
+    ...{ db, clock, log, noteMs: 120_000 },
     model: { name: 'claude-haiku-5-5', effort: 'low' },
     limits: { usd: 0.05, requests: 300, tokens: 2_000_000, wallMs: 600_000 },
     openClient: (middleware) =>
