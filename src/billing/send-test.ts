@@ -23,11 +23,7 @@ export type TestDeps = {
  * Sends `webhook.test` to one endpoint, at once and by this process, so that its outcome can be shown; it is in the attempt
  * log like any other, and is not tried again. Throws `not_found`, and `conflict` for an endpoint that takes nothing now.
  */
-export const sendTest = async (
-  deps: TestDeps,
-  name: string,
-  by: string,
-): Promise<Attempt & { event: string }> => {
+export const sendTest = async (deps: TestDeps, name: string, by: string): Promise<Attempt & { event: string }> => {
   const { db, clock } = deps
   const nowMs = clock.now()
   const [endpoint] = await db.query<{ id: number }>(

@@ -1,11 +1,4 @@
-import {
-  Counter,
-  collectDefaultMetrics,
-  Gauge,
-  register as globalRegister,
-  Histogram,
-  Registry,
-} from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, register as globalRegister, Histogram, Registry } from 'prom-client'
 import { type App, requireAdminOrLocal } from '../http.ts'
 import type { Secret } from '../secret.ts'
 import { answerParent } from './fleet-metrics.ts'

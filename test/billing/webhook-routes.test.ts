@@ -117,7 +117,9 @@ t.test('webhooks are managed over HTTP, for the admin token only', async (t) => 
   )
   t.strictSame(
     audit.map((one) => `${one.actor}: ${one.action} ${one.subject}`),
-    ['added', 'rotated', 'rotated', 'disabled', 'enabled', 'removed'].map((what) => `admin API: webhook.${what} meter`),
+    [...['added', 'tested', 'tested', 'rotated', 'rotated', 'replayed', 'disabled', 'enabled', 'removed']].map(
+      (what) => `admin API: webhook.${what} meter`,
+    ),
   )
 })
 

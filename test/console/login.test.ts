@@ -120,7 +120,8 @@ t.test('one customer of IPv6 is one sender, however the address is written', asy
       .statusCode
   for (const network of ['2001:db8:0:0', '2001:db8:1:2']) {
     const statuses: number[] = []
-    for (let n = 0; n < 12; n++) statuses.push(await from(new URL(`http://[${network}:${n + 1}:0:0:1]`).hostname.slice(1, -1)))
+    for (let n = 0; n < 12; n++)
+      statuses.push(await from(new URL(`http://[${network}:${n + 1}:0:0:1]`).hostname.slice(1, -1)))
     t.same(statuses, [...Array.from({ length: 10 }, () => 401), 429, 429], network)
   }
   t.equal(await from('2001:db8:1:3::1'), 401, 'another one is another')

@@ -44,7 +44,10 @@ export const streamRoutes = (
       send: (messages) => void raw.write(messages.map(frameOf).join('')),
       cut() {
         raw.end()
-        afterFarewell(() => raw.destroy(), (over) => raw.once('close', over))
+        afterFarewell(
+          () => raw.destroy(),
+          (over) => raw.once('close', over),
+        )
       },
     }
     await attach(request, listener, {
@@ -78,7 +81,10 @@ export const streamRoutes = (
           },
           cut() {
             socket.close(1001)
-            afterFarewell(() => socket.terminate(), (over) => socket.once('close', over))
+            afterFarewell(
+              () => socket.terminate(),
+              (over) => socket.once('close', over),
+            )
           },
         }
         attach(request, listener, {
