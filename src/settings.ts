@@ -283,7 +283,11 @@ export const settings = {
   EXPORT_FORMAT: exporting('json', formatList, 'Any of json, csv, parquet, separated by commas.'),
   PARQUET_COMPRESSION: exporting('zstd', oneOf(['zstd', 'snappy', 'gzip']), 'snappy and gzip are for old readers.'),
   TEXT_COMPRESSION: exporting('gzip', oneOf(['gzip']), 'Compression of JSON and CSV files.'),
-  EXPORT_RULES: exporting(undefined, text, 'YAML file of filters per destination; sites it leaves out for the client have no notes, either.'),
+  EXPORT_RULES: exporting(
+    undefined,
+    text,
+    'YAML file of filters per destination; sites it leaves out for the client have no notes, either.',
+  ),
   STAGING_BYTES_MAX: exporting('4 GB', bytes, 'Largest cache of encoded files on disk.'),
   PART_ROWS_MAX: exporting('250000', integer(1000, 5000000), 'Rows of a part; a larger batch makes a part of its own.'),
   PART_BYTES_MAX: exporting('256 MB', bytes, 'Bytes of raw events in a part.'),

@@ -29,9 +29,7 @@ const traitsOf = (visit: Visit): string[] => [
  * after going on can have kept nobody, and whoever goes further meets more of everything.
  */
 const troublesAt = ({ acts }: Visit, fromMs: number, toMs: number): string[] => [
-  ...new Set(
-    acts.flatMap(({ type, atMs }) => (troubles.has(type) && atMs >= fromMs && atMs < toMs ? [type] : [])),
-  ),
+  ...new Set(acts.flatMap(({ type, atMs }) => (troubles.has(type) && atMs >= fromMs && atMs < toMs ? [type] : []))),
 ]
 
 /** Counts which traits go with going on from a step: odds ratios with a prior of one, tested and adjusted over all. */

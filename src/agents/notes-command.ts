@@ -61,7 +61,10 @@ export const notesCommand = async (args: string[], io: NotesIo): Promise<number>
       io.stdout.write(read.json ? `${JSON.stringify(prompts, null, 2)}\n` : renderPrompts(prompts))
       return 0
     }
-    const vault = openVault({ db, config, clock, log, destinations, pauseMs: 0, isForClient: io.clientSites(config) })
+    const vault = openVault({
+      ...{ db, config, clock, log, destinations, pauseMs: 0, filesAtOnce: 4 },
+      isForClient: io.clientSites(config),
+    })
     if (read.action === 'status') {
       const status = { ...(await selectStatus(db)), vault: await vault.status() }
       io.stdout.write(read.json ? `${JSON.stringify(status, null, 2)}\n` : renderStatus(status))

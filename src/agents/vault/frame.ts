@@ -126,7 +126,5 @@ const neighboursOf = (days: readonly SiteDay[]): Map<string, (string | null)[]> 
 /** Alerts that may touch the day, with their windows: days are local, windows are in UTC, so one day more on both sides. */
 const alertsNear = (alerts: readonly DropoffAlert[], { rawSite, day }: SiteDay): string[][] =>
   alerts
-    .filter(
-      (one) => one.rawSite === rawSite && one.window.from < addDays(day, 2) && one.window.to > addDays(day, -1),
-    )
+    .filter((one) => one.rawSite === rawSite && one.window.from < addDays(day, 2) && one.window.to > addDays(day, -1))
     .map(({ id, window }) => [id, window.from, window.to])

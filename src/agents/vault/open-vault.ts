@@ -16,6 +16,7 @@ export const openVault = (deps: {
   log: Log
   destinations: readonly Destination[]
   pauseMs: number
+  filesAtOnce?: number
   isForClient?: ((siteId: string) => boolean) | undefined
 }): Vault => {
   const { config } = deps
@@ -25,7 +26,7 @@ export const openVault = (deps: {
     ...{ db: deps.db, clock: deps.clock, log: deps.log, destination, pauseMs: deps.pauseMs },
     folder: openVaultFolder(config.VAULT_DIR ?? path.join(config.DATA_DIR, 'vault')),
     ...{ nodeId: config.NODE_ID, timeZone: config.BILLING_TIMEZONE, customersMax: config.PROFILE_NOTES_MAX },
-    ...{ keepDays: config.NOTES_RETENTION_DAYS, isForClient: deps.isForClient },
+    ...{ keepDays: config.NOTES_RETENTION_DAYS, isForClient: deps.isForClient, filesAtOnce: deps.filesAtOnce },
     narrator: config.AGENTS === 'off' ? null : openNarrator(deps),
     writer: `${config.AGENTS_MODEL} ${config.AGENTS_EFFORT}`,
   })

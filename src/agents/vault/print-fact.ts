@@ -4,8 +4,13 @@ import type { FactFormat } from '../narrative.ts'
 /** What stands where there is no value. */
 export const nothing = '–'
 
-const decimals = (value: number, digits: number): string =>
-  value.toLocaleString('en-US', { minimumFractionDigits: 0, maximumFractionDigits: digits })
+/** Made once: to make one takes a hundred times as long as to use it. */
+const formats = [0, 1, 2, 3].map(
+  (digits) => new Intl.NumberFormat('en-US', { minimumFractionDigits: 0, maximumFractionDigits: digits }),
+)
+const moneyFormat = new Intl.NumberFormat('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 })
+
+const decimals = (value: number, digits: 0 | 1 | 2 | 3): string => formats[digits]?.format(value) ?? ''
 
 export const printCount = (value: number): string => decimals(value, Number.isInteger(value) ? 0 : 1)
 
@@ -29,8 +34,7 @@ export const printSeconds = (seconds: number): string => {
 const printScore = (value: number): string =>
   value !== 0 && Math.abs(value) < 0.001 ? (value < 0 ? 'more than −0.001' : 'less than 0.001') : decimals(value, 3)
 
-const moneyOf = (value: number): string =>
-  value.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 })
+const moneyOf = (value: number): string => moneyFormat.format(value)
 
 /** A number in the natural way of its unit, as plain text: it still has to be escaped for its place. */
 export const printValue = (value: number, unit: FactUnit, currency?: string): string => {

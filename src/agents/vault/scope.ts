@@ -26,6 +26,8 @@ export type VaultDeps = {
   writer?: string
   /** Between two files, so that collecting never waits for notes. */
   pauseMs: number
+  /** Files that are written at the same time: each waits for the disk. Default: one. */
+  filesAtOnce?: number | undefined
 }
 
 /**

@@ -34,15 +34,18 @@ export type Work = {
   /** By note id; as the database has them. */
   readonly rows: Map<string, NoteRow>
   readonly report: VaultReport
-  /** By path: the hash of each file of the vault's kinds, as this work found it when it began to look. */
+  /** By path in lower case: the note that has it, or is about to. */
+  readonly owners: Map<string, string>
+  /** By path: the hash of each file of the vault, as this work found it when it began to look, or left it since. */
   readonly seen: Map<string, string>
   /** Problems that were told already. */
   readonly told: Set<string>
 }
 
-export const beginWork = async (work: Omit<Work, 'rows' | 'report' | 'seen' | 'told'>): Promise<Work> => ({
+export const beginWork = async (work: Omit<Work, 'rows' | 'report' | 'owners' | 'seen' | 'told'>): Promise<Work> => ({
   ...work,
   rows: new Map((await selectNotes(work.db)).map((row) => [row.note_id, row])),
+  owners: new Map(),
   seen: new Map(),
   told: new Set(),
   report: { written: 0, conflicts: 0, taken: 0, delivered: 0, problems: 0, error: null },

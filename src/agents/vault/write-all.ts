@@ -1,5 +1,6 @@
 import type { Db } from '../../db.ts'
 import { addDays } from '../days.ts'
+import { eachAtOnce } from '../each-at-once.ts'
 import type { Narrative } from '../narrative.ts'
 import { readDays } from '../read-vault-input.ts'
 import type { CustomerProfile, DayReport, SiteDay } from '../report.ts'
@@ -9,11 +10,7 @@ import { keyOf, readFrame, selectCustomersOf, type VaultFrame } from './frame.ts
 import { indexNote } from './index-note.ts'
 import { createLinks, type Links } from './links.ts'
 import type { NoteDraft } from './note.ts'
-import {
-  customerPlace,
-  dayPlace,
-  indexPlace,
-} from './note-paths.ts'
+import { customerPlace, dayPlace, indexPlace } from './note-paths.ts'
 import {
   draftAlerts,
   draftDays,
@@ -85,9 +82,10 @@ export const writeAll = async (
   const total = [...alerts, ...weeks, ...days, ...insights, ...customers].length
   const texts = await narrate(deps, work, scope, { alerts, eachDays, weeks, total }, options)
 
+  for (const { note_id, path } of work.rows.values()) work.owners.set(path.toLowerCase(), note_id)
   let done = 0
-  const write = async (drafts: readonly NoteDraft[]): Promise<void> => {
-    for (const draft of drafts) {
+  const write = (drafts: readonly NoteDraft[]): Promise<void> =>
+    eachAtOnce(drafts, deps.filesAtOnce ?? 1, async (draft) => {
       if (work.signal.aborted) return
       const note = draft.finish(textOf(draft, texts))
       const from = frame.sources.get(note.id)
@@ -95,8 +93,7 @@ export const writeAll = async (
       for (const id of [note.id, ...note.files.map(({ path }) => path)]) visited.add(id)
       options.onProgress?.({ phase: 'notes', done: ++done, total })
       if (done % pauseEvery === 0) await deps.clock.sleep(deps.pauseMs, work.signal)
-    }
-  }
+    })
   await writeDashboards(work)
   await write([...alerts, ...weeks])
   await eachCustomers(write)

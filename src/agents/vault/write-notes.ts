@@ -37,21 +37,29 @@ export const writeNote = (work: Work, note: Note, made: Pick<Rendering, 'from' |
         }
     await saveRow(work, {
       ...{ note_id: note.id, kind: note.kind, path, site_id: note.rawSite, day: note.day, customer: note.customer },
-      ...{ state: 'active', sha256, person_sha256: text === blank ? blankSha : personSha(text), blank_sha256: blankSha },
+      ...{
+        state: 'active',
+        sha256,
+        person_sha256: text === blank ? blankSha : personSha(text),
+        blank_sha256: blankSha,
+      },
       rendered: rendering && JSON.stringify(rendering),
     })
+    work.seen.set(path, sha256)
   })
 
 /** Pictures are ours as a whole. */
 const writePicture = async (work: Work, note: Note, file: { path: string; text: string }): Promise<void> => {
   const { isWritten } = await work.folder.update(file.path, () => file.text)
   if (isWritten) work.report.written++
+  const sha256 = sha256OfText(file.text)
+  work.seen.set(file.path, sha256)
   await saveRow(work, {
     ...{ note_id: file.path, kind: 'picture', path: file.path, site_id: note.rawSite, day: note.day },
     ...{
       customer: note.customer,
       state: 'active',
-      sha256: sha256OfText(file.text),
+      sha256,
       person_sha256: '',
       blank_sha256: '',
     },
@@ -85,11 +93,12 @@ export const writeDashboards = async (work: Work): Promise<void> => {
 
 /** A new note never takes the place of a file that is a person's own. */
 const freePath = async (work: Work, { id, path }: Note): Promise<string> => {
-  const owners = new Map([...work.rows.values()].map((row) => [row.path.toLowerCase(), row.note_id]))
   for (let tries = 1; ; tries++) {
     const at = tries === 1 ? path : path.replace(/\.md$/, ` (${tries}).md`)
-    const owner = owners.get(at.toLowerCase())
+    const owner = work.owners.get(at.toLowerCase())
     if (owner !== undefined && owner !== id) continue
+    // Taken before anything is awaited: several notes are written at once.
+    work.owners.set(at.toLowerCase(), id)
     const found = await work.folder.read(at)
     if (found === null || found.trim() === '' || noteIdOf(found) === id) return at
   }

@@ -326,7 +326,8 @@ t.test('no word keeps the gate busy', (t) => {
 })
 
 t.test('what may be chance is no direction: the model is told so', (t) => {
-  const directionOf = (id: string | undefined) => JSON.parse(view.byId.get(id ?? '')?.line ?? '{}').compared_with?.direction
+  const directionOf = (id: string | undefined) =>
+    JSON.parse(view.byId.get(id ?? '')?.line ?? '{}').compared_with?.direction
   t.equal(directionOf(bounces), 'no clear change', 'the value before lies within the interval')
   t.same([directionOf(sessions), directionOf(orders), directionOf(visitors)], ['up', 'down', 'flat'])
   t.end()

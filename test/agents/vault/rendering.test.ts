@@ -95,7 +95,8 @@ t.test('of a site that the client is not to have there is no note', async (t) =>
     `select distinct site_id from reports where kind = 'day' and site_id <> 'harbor-tea.example' order by 1`,
   )
   const other = sites.map(({ site_id }) => site_id).find((site) => site !== 'tick.example') ?? ''
-  t.ok([...(await lab.files())].some(([at, { text }]) => at.includes(other) || text.includes(other)))
+  const before = [...(await lab.files()).keys()]
+  t.ok(before.some((at) => at.includes(other)))
   await writeFile(
     lab.here(`daily_reports/2026-11-18 ${other}.md`),
     `${await lab.read(lab.here(`daily_reports/2026-11-18 ${other}.md`))}\nMy words.\n`,
@@ -118,5 +119,5 @@ t.test('of a site that the client is not to have there is no note', async (t) =>
   t.notMatch(left[0]?.[1].text, /Sessions|evo_sessions/)
   t.same(await narrowed.write({ kind: 'nightly' }), nothing)
   t.match(await lab.write(), { error: null })
-  t.ok((await lab.files()).has(`funnel_analysis/${other} checkout.md`), 'it comes back with the rule gone')
+  t.same([...(await lab.files()).keys()], before, 'they come back with the rule gone')
 })
