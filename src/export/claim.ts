@@ -1,4 +1,4 @@
-import type { Db, Tx } from '../db.ts'
+import type { Db, Queryable, Tx } from '../db.ts'
 import type { DestinationName, ExportFormat } from '../types.ts'
 import type { Compression } from './encode-sql.ts'
 import { foldUsage, undecidedRowsMax } from './fold-usage.ts'
@@ -13,7 +13,12 @@ export type PartTerms = {
   createdMs: number
   rules: Rules | null
 }
-export type PartLimits = { rowsMax: number; bytesMax: number }
+export type PartLimits = {
+  rowsMax: number
+  bytesMax: number
+  /** No batch beyond this one: a run ends, however much comes in meanwhile. */
+  batchMax: number
+}
 
 /** Batches looked at for one part; more than this in one part would make its claim a long transaction. */
 const partBatchesMax = 50_000
@@ -26,7 +31,7 @@ const partBatchesMax = 50_000
  */
 export const claimPart = (db: Db, terms: PartTerms, limits: PartLimits): Promise<number | undefined> =>
   db.transaction(async (tx) => {
-    if (!(await hasUnclaimed(tx))) return undefined
+    if (!(await hasUnclaimed(tx, limits.batchMax))) return undefined
     const partId = await insertPart(tx, terms)
     await claimBatches(tx, partId, limits)
     if ((await insertUsage(tx, partId)) > undecidedRowsMax) await foldUsage(tx, partId)
@@ -34,8 +39,15 @@ export const claimPart = (db: Db, terms: PartTerms, limits: PartLimits): Promise
     return partId
   })
 
-const hasUnclaimed = async (tx: Tx): Promise<boolean> =>
-  (await tx.query('select 1 from batches where part_id is null limit 1')).length > 0
+const hasUnclaimed = async (tx: Tx, batchMax: number): Promise<boolean> =>
+  (await tx.query('select 1 from batches where part_id is null and batch_id <= $1::bigint limit 1', [batchMax]))
+    .length > 0
+
+/** The newest batch of all that were acknowledged before this call. */
+export const selectNewestBatch = async (db: Queryable): Promise<number> => {
+  const [row] = await db.query<{ newest: number | null }>('select max(batch_id) as newest from batches')
+  return row?.newest ?? 0
+}
 
 const insertPart = async (tx: Tx, terms: PartTerms): Promise<number> => {
   const [row] = await tx.query<{ part_id: number }>(
@@ -66,7 +78,8 @@ const insertPart = async (tx: Tx, terms: PartTerms): Promise<number> => {
 const claimBatches = (tx: Tx, partId: number, limits: PartLimits): Promise<number> =>
   tx.execute(
     `with candidates as (
-       select batch_id, events, bytes from batches where part_id is null order by batch_id limit $4::int
+       select batch_id, events, bytes from batches
+       where part_id is null and batch_id <= $5::bigint order by batch_id limit $4::int
      ), running as (
        select batch_id, sum(events) over w as events, sum(bytes) over w as bytes, row_number() over w as position
        from candidates window w as (order by batch_id)
@@ -75,7 +88,7 @@ const claimBatches = (tx: Tx, partId: number, limits: PartLimits): Promise<numbe
      where part_id is null
        and batch_id in (select batch_id from running
                         where position = 1 or (events <= $2::bigint and bytes <= $3::bigint))`,
-    [partId, limits.rowsMax, limits.bytesMax, partBatchesMax],
+    [partId, limits.rowsMax, limits.bytesMax, partBatchesMax, limits.batchMax],
   )
 
 const insertUsage = (tx: Tx, partId: number): Promise<number> =>

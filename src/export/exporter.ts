@@ -7,7 +7,7 @@ import type { Destination } from '../storage/destination.ts'
 import { createDuckDb } from '../storage/duckdb.ts'
 import { producerVersion, schemaVersion } from '../types.ts'
 import { partOfObject } from './chain.ts'
-import { claimPart, type PartTerms } from './claim.ts'
+import { claimPart, type PartTerms, selectNewestBatch } from './claim.ts'
 import { type DeliverContext, deliverPart, refusePart } from './deliver.ts'
 import { makeDue, selectOutcome, selectUnneededFiles } from './deliveries.ts'
 import type { EncodeContext } from './encode-context.ts'
@@ -57,7 +57,7 @@ export type RunReport = {
 
 export type Exporter = {
   /**
-   * One run: claims all unclaimed batches into parts, encodes them, delivers every open delivery once. Resolves when each
+   * One run: claims the unclaimed batches of its beginning into parts, encodes them, delivers every open delivery once. Resolves when each
    * of those is verified, parked, quarantined or has failed once. A run that is asked for during another one starts after
    * it, so that events acknowledged before the call are in it. Without `claim` it only finishes parts that are there;
    * with `probe` it also tries what waits for a later time. Throws `export_busy` when another process exports.
@@ -106,6 +106,8 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
         onProgress(progress)
       }
       report()
+      const { partRowsMax: rowsMax, partBytesMax: bytesMax } = options
+      const batchMax = await selectNewestBatch(db)
       if (probe) await makeDue(db)
       if (!swept) await sweepUploads(deps)
       swept = true
@@ -160,7 +162,7 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
             heads = await checkHeads(deps)
             if (heads.held !== null) return stopWith(heads.held)
             const terms = termsOf(deps)
-            const partId = await claimPart(db, terms, { rowsMax: options.partRowsMax, bytesMax: options.partBytesMax })
+            const partId = await claimPart(db, terms, { rowsMax, bytesMax, batchMax })
             if (partId !== undefined) continue
             await encoding?.done
             return stopWith(null)

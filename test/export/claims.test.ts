@@ -46,6 +46,30 @@ t.test('a batch that commits after a later one was exported is exported by the n
   t.strictSame(rows.json?.map((row) => row.event_type).sort(), ['earlier', 'fast', 'slow'])
 })
 
+t.test("a run ends, however much comes in meanwhile; what came in is the next one's", async (t) => {
+  const { db, close } = await createTestDatabase()
+  t.teardown(close)
+  const DATA_DIR = await tempFolder(t)
+  const { exporter, close: closeExporter } = createTestExporter(db, { DATA_DIR, PART_ROWS_MAX: '1000' })
+  t.teardown(closeExporter)
+  const rows = Array.from({ length: 600 }, () => ({}))
+  const batch = () => insertBatch(db, rows)
+  await batch()
+  await batch()
+  // Whenever something of a part was done, there is another batch.
+  let arriving: Promise<unknown> = Promise.resolve()
+  let arrived = 0
+  const report = await exporter.run({
+    onProgress() {
+      if (arrived++ < 20) arriving = arriving.then(batch)
+    },
+  })
+  await arriving
+  t.ok(arrived > 2)
+  t.match(report, { parts: 2, events: 1200 })
+  t.match(await exporter.run(), { events: 600 * Math.min(arrived, 20) })
+})
+
 t.test('a part keeps within its rows, and a larger batch is a part of its own', async (t) => {
   const { db, close } = await createTestDatabase()
   t.teardown(close)

@@ -65,7 +65,10 @@ t.test('a connection whose COPY was given up answers nothing more, and its pool 
   )
   const [part] = await selectUnencoded(db)
   const session = await db.session()
-  await t.rejects(copyOut(session, part as NonNullable<typeof part>, '/nonexistent', (blocks) => blocks), { code: 'ENOENT' })
+  await t.rejects(
+    copyOut(session, part as NonNullable<typeof part>, '/nonexistent', (blocks) => blocks),
+    { code: 'ENOENT' },
+  )
   await t.rejects(session.query('select 1'))
   session.release()
   t.strictSame(await db.query('select 1 as one'), [{ one: 1 }])
