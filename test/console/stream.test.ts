@@ -209,6 +209,43 @@ t.test('who takes nothing keeps no connection, and no server from stopping', asy
   for (const socket of [...lazy, last]) socket.destroy()
 })
 
+t.test('who leaves before they are let in keeps no place', async (t) => {
+  const { db, close } = await createTestDatabase()
+  let asked = 0
+  let answer = (): void => {}
+  const held = new Promise<void>((resolve) => {
+    answer = resolve
+  })
+  const findHolder = async () => {
+    asked++
+    await held
+    return { name: 'x', role: 'client' as const }
+  }
+  const app = createApp({ log: silentLog, trustProxy: false, findHolder })
+  const hub = createHub({ db, clock, log: silentLog })
+  streamRoutes(app, { hub, adminToken: adminToken.reveal() })
+  let handled = 0
+  app.addHook('preHandler', async () => void handled++)
+  t.teardown(async () => {
+    await hub.close()
+    await app.close()
+    await close()
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  for (let n = 1; n <= 3; n++) {
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+    socket.write('GET /events/stream HTTP/1.1\r\nhost: x\r\nauthorization: Bearer x\r\n\r\n')
+    await until('it is asked who that is', () => asked === n)
+    socket.destroy()
+  }
+  await until('they have gone', () => new Promise((resolve) => app.server.getConnections((_e, n) => resolve(n === 0))))
+  answer()
+  await until('they were answered', () => handled === 3)
+  await new Promise((resolve) => setImmediate(resolve))
+  t.equal(hub.state().listeners, 0)
+})
+
 t.test('a batch that commits late is seen, whatever was seen before it', async (t) => {
   const { db, close } = await createTestDatabase()
   t.teardown(close)

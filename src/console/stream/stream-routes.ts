@@ -60,6 +60,7 @@ export const streamRoutes = (
         })
         raw.write('retry: 2000\n\n')
       },
+      isGone: () => raw.destroyed,
       onGone: (gone) => void raw.on('close', gone).on('error', gone),
       pulse: () => void raw.write(':\n\n'),
     })
@@ -89,6 +90,7 @@ export const streamRoutes = (
         }
         attach(request, listener, {
           begin() {},
+          isGone: () => socket.readyState !== socket.OPEN,
           onGone: (gone) => void socket.on('close', gone).on('error', gone),
           pulse: () => socket.ping(),
         }).catch(refuse)
@@ -107,11 +109,13 @@ export const streamRoutes = (
   const attach = async (
     request: FastifyRequest,
     listener: Listener,
-    connection: { begin(): void; onGone(gone: () => void): void; pulse(): void },
+    connection: { begin(): void; isGone(): boolean; onGone(gone: () => void): void; pulse(): void },
   ): Promise<void> => {
     const isFull = new AppError('rate_limited', 'Too many streams are open; close one of them.')
     if (hub.isFull()) throw isFull
     connection.begin()
+    // Whoever left while we asked who they are says nothing more, and would keep a place for ever.
+    if (connection.isGone()) return
     let isGone = false
     let leave: (() => void) | undefined
     const timer = setInterval(() => {
