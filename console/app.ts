@@ -56,8 +56,9 @@ const frame = (session: Session): void => {
   )
 }
 
+/** Throws where the server was not reached: then nobody has been logged out. */
 const leave = async (): Promise<void> => {
-  await change('POST', '/console/logout').catch(() => undefined)
+  await change('POST', '/console/logout')
   await start()
 }
 
@@ -85,10 +86,22 @@ const show = async (): Promise<void> => {
     main.dataset.ready = name
   } catch (error) {
     if (signal.aborted || (error instanceof CallError && error.status === 401)) return
-    const text = error instanceof Error ? error.message : String(error)
-    main.replaceChildren(el('div', { class: 'problem', role: 'alert' }, el('p', {}, text), button('Try again', show)))
+    main.replaceChildren(problem(error, show))
   }
 }
+
+/** The first look, and again where the server did not answer it. */
+const begin = (): void => {
+  start().catch((error: unknown) => main?.replaceChildren(problem(error, begin)))
+}
+
+const problem = (error: unknown, again: () => unknown): HTMLElement =>
+  el(
+    'div',
+    { class: 'problem', role: 'alert' },
+    el('p', {}, error instanceof Error ? error.message : String(error)),
+    button('Try again', again),
+  )
 
 const start = async (): Promise<void> => {
   shown.abort()
@@ -105,8 +118,8 @@ const start = async (): Promise<void> => {
   await show()
 }
 
-calls.ended = () => void start()
+calls.ended = begin
 addEventListener('hashchange', () => {
   void show().then(() => main?.focus())
 })
-void start().catch((error: unknown) => main?.replaceChildren(el('p', { role: 'alert' }, String(error))))
+begin()

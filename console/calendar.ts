@@ -46,7 +46,11 @@ export const drawCalendar = (box: HTMLElement, hours: readonly Hour[], days: num
       const found = known.get(at)
       const state: HourState = found?.state ?? (at > Date.now() ? 'future' : 'empty')
       const text = describe(at, found, state)
-      return el('td', { 'data-state': state, tabindex: -1, title: text, 'aria-label': text }, signs[state])
+      return el(
+        'td',
+        { 'data-state': state, 'data-at': at, tabindex: -1, title: text, 'aria-label': text },
+        signs[state],
+      )
     })
     cells.push(own)
     return el('tr', {}, el('th', { scope: 'row' }, dayText(new Date(start).toISOString())), ...own)
@@ -65,7 +69,14 @@ export const drawCalendar = (box: HTMLElement, hours: readonly Hour[], days: num
       if (event.target !== grid && text) told.textContent = text
     })
   grid.addEventListener('keydown', (event) => move(event, cells))
+  const focused = box.querySelector<HTMLElement>('td:focus')?.dataset.at
   box.replaceChildren(legend(), el('div', { class: 'scroll' }, grid), told)
+  // It is drawn anew while somebody reads it.
+  const same = cells.flat().find((cell) => cell.dataset.at === focused)
+  if (!same) return
+  cells[0]?.[0]?.setAttribute('tabindex', '-1')
+  same.setAttribute('tabindex', '0')
+  same.focus()
 }
 
 const describe = (at: number, hour: Hour | undefined, state: HourState): string => {

@@ -29,6 +29,9 @@ const call = async <T>(method: string, path: string, body?: object): Promise<T> 
     method,
     headers: { 'x-evothesis-console': '1', ...(body && { 'content-type': 'application/json' }) },
     ...(body && { body: JSON.stringify(body) }),
+  }).catch(() => {
+    // A browser says of it only "Failed to fetch".
+    throw new CallError('unreachable', 0, 'The server does not answer. Is it running, and is this device online?')
   })
   if (answer.ok) return (await answer.json()) as T
   const problem = (await answer.json().catch(() => ({}))) as { code?: string; detail?: string; title?: string }

@@ -31,54 +31,77 @@ export const fill = (node: Element, ...children: readonly Child[]): void =>
       .map((child) => (child instanceof Node ? child : String(child))),
   )
 
-/** The same as `el`, of a drawing. */
+/** The same as `el`, of a drawing, which is also kept as a file: what XML does not have (XML 1.0, 2.2) is shown as a box. */
 export const svg = <K extends keyof SVGElementTagNameMap>(
   name: K,
   props: Props = {},
   ...children: readonly Child[]
 ): SVGElementTagNameMap[K] => {
   const node = document.createElementNS('http://www.w3.org/2000/svg', name)
-  set(node, props)
+  set(
+    node,
+    Object.fromEntries(
+      Object.entries(props).map(([key, value]) => [key, typeof value === 'string' ? forXml(value) : value]),
+    ),
+  )
   for (const child of children)
     if (child !== null && child !== undefined && child !== false)
-      node.append(child instanceof Node ? child : String(child))
+      node.append(child instanceof Node ? child : forXml(String(child)))
   return node
 }
 
+const forXml = (text: string): string =>
+  text.replaceAll(/[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, '\uFFFD')
+
+/** A button. What its act throws is told: nobody is left with a press that did nothing. */
 export const button = (text: string, act: () => unknown, props: Props = {}): HTMLButtonElement =>
-  el('button', { type: 'button', click: () => void act(), ...props }, text)
+  el('button', { type: 'button', click: () => tellFailure(async () => act()), ...props }, text)
 
-export type Column<T> = { head: string; cell: (row: T) => Child; isNumber?: boolean }
+/** Does it, and says why where it fails. */
+export const tellFailure = (act: () => Promise<unknown>): void => {
+  act().catch((error: unknown) => toast(error instanceof Error ? error.message : String(error), true))
+}
 
-/** A table that scrolls inside its own box on a narrow screen. */
-export const table = <T>(caption: string, columns: readonly Column<T>[], rows: readonly T[]): HTMLElement =>
-  el(
+/** `isText`: sentences, which need room. */
+export type Column<T> = { head: string; cell: (row: T) => Child; isNumber?: boolean; isText?: boolean }
+
+/** A table with more words in a row is too wide for a phone: there a row is a card, a cell a line of it. */
+const wordColumnsMax = 2
+
+/** A table that scrolls inside its own box on a narrow screen, or becomes cards. Roles are said, for cards lose their own. */
+export const table = <T>(caption: string, columns: readonly Column<T>[], rows: readonly T[]): HTMLElement => {
+  const isCards =
+    columns.filter(({ isNumber }) => !isNumber).length > wordColumnsMax || columns.some(({ isText }) => isText)
+  return el(
     'div',
-    { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption },
+    { class: isCards ? 'scroll cards' : 'scroll', tabindex: 0, role: 'region', 'aria-label': caption },
     el(
       'table',
-      {},
+      { role: 'table' },
       el('caption', { class: 'hidden' }, caption),
       el(
         'thead',
-        {},
-        el('tr', {}, ...columns.map(({ head, isNumber }) => el('th', { scope: 'col', class: isNumber && 'n' }, head))),
-      ),
-      el(
-        'tbody',
-        {},
-        ...rows.map((row) =>
-          el(
-            'tr',
-            {},
-            ...columns.map(({ cell, isNumber }, n) =>
-              n === 0 ? el('th', { scope: 'row' }, cell(row)) : el('td', { class: isNumber && 'n' }, cell(row)),
-            ),
-          ),
+        { role: 'rowgroup' },
+        el(
+          'tr',
+          { role: 'row' },
+          ...columns.map((one) => el('th', { scope: 'col', role: 'columnheader', class: kindOf(one) }, one.head)),
         ),
       ),
+      el('tbody', { role: 'rowgroup' }, ...rows.map((row) => el('tr', { role: 'row' }, ...cellsOf(columns, row)))),
     ),
   )
+}
+
+const cellsOf = <T>(columns: readonly Column<T>[], row: T): HTMLElement[] =>
+  columns.map((column, n) =>
+    n === 0
+      ? el('th', { scope: 'row', role: 'rowheader' }, column.cell(row))
+      : el('td', { role: 'cell', class: kindOf(column), 'data-head': column.head }, el('div', {}, column.cell(row))),
+  )
+
+const kindOf = ({ isNumber, isText }: { isNumber?: boolean; isText?: boolean }): string | undefined =>
+  isNumber ? 'n' : isText ? 'text' : undefined
 
 /** What stands where there is nothing yet: a sentence, and what to do next. */
 export const empty = (text: string, hint?: string): HTMLElement =>
@@ -97,11 +120,11 @@ export const field = (label: string, input: HTMLElement): HTMLElement =>
 export const select = (
   options: readonly (readonly [value: string, text: string])[],
   chosen: string,
-  change: (value: string) => void,
+  change: (value: string) => unknown,
 ): HTMLSelectElement => {
   const node = el(
     'select',
-    { change: () => change(node.value) },
+    { change: () => tellFailure(async () => change(node.value)) },
     ...options.map(([value, text]) => el('option', { value, selected: value === chosen }, text)),
   )
   return node

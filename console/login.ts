@@ -35,7 +35,13 @@ export const showLogin = (main: HTMLElement, done: () => Promise<void>): void =>
     codeField,
     send,
     said,
-    el('p', { class: 'hint' }, 'A token is made on the machine: npx evothesis token create --name you --role operator'),
+    el(
+      'p',
+      { class: 'hint' },
+      'A token is made on the machine: ',
+      el('code', {}, 'npx evothesis token create --name you --role operator'),
+      '. The admin token, which is in the file admin-token of its data folder, logs in, too.',
+    ),
   )
   const attempt = async (): Promise<void> => {
     send.disabled = true

@@ -81,14 +81,27 @@ const tableOf = ({ header, rows }: Tokens.Table, open: Open): Node =>
     el(
       'table',
       {},
-      el('thead', {}, el('tr', {}, ...header.map((cell) => el('th', { scope: 'col' }, ...inline(cell.tokens, open))))),
+      el(
+        'thead',
+        {},
+        el(
+          'tr',
+          {},
+          ...header.map((cell) => el('th', { scope: 'col', class: side(cell) }, ...inline(cell.tokens, open))),
+        ),
+      ),
       el(
         'tbody',
         {},
-        ...rows.map((row) => el('tr', {}, ...row.map((cell) => el('td', {}, ...inline(cell.tokens, open))))),
+        ...rows.map((row) =>
+          el('tr', {}, ...row.map((cell) => el('td', { class: side(cell) }, ...inline(cell.tokens, open)))),
+        ),
       ),
     ),
   )
+
+/** Figures stand on the right where the note says so. */
+const side = ({ align }: Tokens.TableCell): string | undefined => (align === 'right' ? 'n' : undefined)
 
 const inline = (tokens: readonly Token[], open: Open): Node[] =>
   tokens.flatMap((token) => span(token as Tokens.Generic, open))

@@ -34,7 +34,7 @@ const label = (
 /** Mermaid writes quotes and signs of its own as `#quot;` and `#35;`. */
 const readText = (text: string): string =>
   text
-    .replaceAll(/#(\d+);/g, (_all, code: string) => String.fromCodePoint(Number(code) % 0x110000))
+    .replaceAll(/#(\d{1,7});/g, (_all, code: string) => String.fromCodePoint(Number(code) % 0x110000))
     .replaceAll('#quot;', '"')
     .replaceAll('#amp;', '&')
     .replaceAll('#lt;', '<')

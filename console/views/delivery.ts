@@ -1,7 +1,7 @@
 import { drawCalendar, type Hour } from '../calendar.ts'
 import { change, get } from '../call.ts'
-import { button, el, empty, fill, section, state, table, toast } from '../dom.ts'
-import { bytesText, count, durationText, hourEnd, hoursAgo, plural, timeText } from '../format.ts'
+import { button, el, empty, fill, section, state, table, tellFailure, toast } from '../dom.ts'
+import { bytesText, count, durationText, hourEnd, hoursAgo, plural, share, timeText } from '../format.ts'
 import { every, may, type Place, type View } from '../view.ts'
 
 type Destination = {
@@ -20,6 +20,7 @@ type Status = {
   unclaimed: { events: number }
   destinations: Destination[]
   running: { rows: number; rowsTotal: number; parts: number; delivered: Record<string, number> } | null
+  verifying: { destination: string; done_bytes: number; total_bytes: number; finished: boolean }[] | null
   next_run_at: string | null
   retention: { buffer_hours: number; oldest_stored_at: string | null; held_by: string | null }
 }
@@ -55,26 +56,32 @@ export const view: View = {
     const { root } = place
     const alerts = el('ul', { class: 'alerts' })
     const destinations = el('div', {})
-    const progress = el('div', { class: 'running', 'aria-live': 'polite' })
+    const progress = el('div', {})
+    // Said once; each step of the progress would be a flood of words.
+    const outcome = el('div', { role: 'status' })
     const calendar = el('div', { class: 'calendar' })
     const retention = el('p', { class: 'note' })
     const parts = el('div', {})
     const actions = el('div', { class: 'bar' })
     root.append(
       alerts,
-      section('Destinations', destinations, actions, progress, retention),
+      section(
+        'Destinations',
+        ...[destinations, actions, el('div', { class: 'running' }, progress, outcome), retention],
+      ),
       section(`The last ${calendarDays} days, hour by hour (UTC)`, calendar),
       section('Parts', parts),
     )
-    if (may(place, 'operator')) actions.append(...operatorActions(place, progress, () => refresh()))
-    let wasRunning = false
+    if (may(place, 'operator')) actions.append(...operatorActions(place, { progress, outcome }, () => refresh()))
+    let isBusy = false
     const refreshStatus = async (): Promise<void> => {
       const status = await get<Status>('/export/status')
       destinations.replaceChildren(destinationTable(status))
       retention.textContent = retentionText(status)
       showRun(progress, status)
-      if (wasRunning && !status.running) await refreshRest()
-      wasRunning = status.running !== null
+      const wasBusy = isBusy
+      isBusy = status.running !== null || status.verifying !== null
+      if (wasBusy && !isBusy) await refreshRest()
     }
     const refreshRest = async (): Promise<void> => {
       const [{ hours }, open] = await Promise.all([
@@ -91,7 +98,7 @@ export const view: View = {
     await refresh()
     let looks = 0
     every(place, pollMs, async () => {
-      if (wasRunning || looks++ % (idleMs / pollMs) === 0) await refreshStatus()
+      if (isBusy || looks++ % (idleMs / pollMs) === 0) await refreshStatus()
     })
     every(place, idleMs * 4, refreshRest)
   },
@@ -123,7 +130,7 @@ const destinationTable = ({ destinations }: Status): HTMLElement =>
       { head: 'Parts waiting', isNumber: true, cell: (one) => count(one.parts_waiting) },
       { head: 'Events waiting', isNumber: true, cell: (one) => count(one.events_waiting) },
       {
-        head: 'Next step',
+        ...{ head: 'Next step', isText: true },
         cell: (one) =>
           [
             nextStep[one.state] ?? 'Nothing to do.',
@@ -146,11 +153,16 @@ const retentionText = ({ buffered, retention, next_run_at: next }: Status): stri
     .filter(Boolean)
     .join(' ')
 
-const operatorActions = (place: Place, progress: HTMLElement, refresh: () => Promise<void>): HTMLElement[] => {
+const operatorActions = (
+  place: Place,
+  { progress, outcome }: { progress: HTMLElement; outcome: HTMLElement },
+  refresh: () => Promise<void>,
+): HTMLElement[] => {
   const run = button(
     'Run now',
     () =>
       act(run, async () => {
+        outcome.replaceChildren()
         await change('POST', '/export/run')
         toast('The run has begun.')
         for (let looks = 0; looks < 3600 && !place.signal.aborted; looks++) {
@@ -166,14 +178,21 @@ const operatorActions = (place: Place, progress: HTMLElement, refresh: () => Pro
   )
   const verify = button('Verify', () =>
     act(verify, async () => {
-      progress.replaceChildren(
-        el('p', {}, 'Reading manifests and files in every destination …'),
-        el('progress', { 'aria-label': 'Verifying' }),
-      )
-      const { destinations } = await change<Verified>('POST', '/export/verify').finally(() =>
-        progress.replaceChildren(),
-      )
-      progress.replaceChildren(
+      let isOver = false
+      outcome.replaceChildren()
+      const verified = change<Verified>('POST', '/export/verify').finally(() => {
+        isOver = true
+      })
+      const watch = async (): Promise<void> => {
+        while (!isOver && !place.signal.aborted) {
+          const status = await get<Status>('/export/status').catch(() => undefined)
+          if (status && !isOver) showRun(progress, status)
+          await new Promise((resolve) => setTimeout(resolve, 500))
+        }
+      }
+      const [{ destinations }] = await Promise.all([verified, watch()])
+      showRun(progress, { running: null, verifying: null })
+      outcome.replaceChildren(
         ...destinations.map(({ destination, manifests, objects, events, problems }) =>
           el(
             'p',
@@ -206,13 +225,18 @@ const act = async (pressed: HTMLButtonElement, work: () => Promise<void>): Promi
   }
 }
 
-const showRun = (progress: HTMLElement, { running }: Status): void => {
-  if (!running) {
+/** What is under way, a run or a verification; somebody else may have begun it. */
+const showRun = (progress: HTMLElement, { running, verifying }: Pick<Status, 'running' | 'verifying'>): void => {
+  if (!running && !verifying) {
     if (progress.dataset.run) progress.replaceChildren()
     delete progress.dataset.run
     return
   }
   progress.dataset.run = 'yes'
+  if (!running) {
+    progress.replaceChildren(...(verifying ?? []).map(verifyingLine))
+    return
+  }
   const delivered = Object.entries(running.delivered)
     .map(([name, events]) => `${name} ${count(events)}`)
     .join(', ')
@@ -223,6 +247,29 @@ const showRun = (progress: HTMLElement, { running }: Status): void => {
       {},
       `${count(running.rows)} of ${plural(running.rowsTotal, 'event')} encoded in ${plural(running.parts, 'part')}${delivered && `; verified: ${delivered}`}.`,
     ),
+  )
+}
+
+const verifyingLine = ({
+  destination,
+  done_bytes: done,
+  total_bytes: total,
+  finished,
+}: NonNullable<Status['verifying']>[number]): HTMLElement => {
+  const isCounted = total > 0 || finished
+  const text = finished
+    ? 'all looked at'
+    : isCounted
+      ? `${share(done / total)} of ${bytesText(total)} looked at`
+      : 'reading manifests …'
+  return el(
+    'div',
+    {},
+    el('progress', {
+      'aria-label': `Verifying ${destination}`,
+      ...(isCounted && { max: 1, value: finished ? 1 : done / total }),
+    }),
+    el('p', {}, `${destination}: ${text}`),
   )
 }
 
@@ -248,7 +295,7 @@ const showParts = async (box: HTMLElement): Promise<void> => {
         open = only.checked
         rows.length = 0
         next = null
-        void load()
+        tellFailure(load)
       },
     })
     fill(
@@ -272,7 +319,7 @@ const partColumns = [
   { head: 'Events', isNumber: true, cell: (one: Part) => count(one.events) },
   { head: 'Size', isNumber: true, cell: (one: Part) => bytesText(one.bytes) },
   {
-    head: 'Where it is',
+    ...{ head: 'Where it is', isText: true },
     cell: (one: Part) =>
       el(
         'div',

@@ -1,11 +1,14 @@
 import { get } from '../call.ts'
-import { button, el, empty } from '../dom.ts'
+import { button, el, empty, tellFailure } from '../dom.ts'
 import { timeText } from '../format.ts'
 import { renderNote } from '../markdown.ts'
 import type { View } from '../view.ts'
 
 type Listed = { path: string; bytes: number; changed_at: string }
 type Page = { folders: { folder: string; notes: number }[]; rows: Listed[]; next: string | null }
+
+/** Their notes are named by day: who looks wants the newest. */
+const dayFolders = new Set(['daily_reports', 'dropoff_alerts', 'insights'])
 
 /** The vault's notes, to be read. */
 export const view: View = {
@@ -26,7 +29,7 @@ export const view: View = {
       )
       paper.replaceChildren(
         el('p', { class: 'note' }, `${note.path}, ${timeText(note.changed_at)}`),
-        ...renderNote(note.markdown, (name) => void openNamed(name)),
+        ...renderNote(note.markdown, (name) => tellFailure(() => openNamed(name))),
       )
       for (const link of list.querySelectorAll<HTMLElement>('a')) {
         if (link.dataset.path === path) link.setAttribute('aria-current', 'true')
@@ -42,7 +45,7 @@ export const view: View = {
       else paper.prepend(empty(`There is no note ${name}.`))
     }
     const showFolder = async (folder: string, after?: string, before: HTMLElement[] = []): Promise<void> => {
-      const page = await get<Page>('/api/notes', { folder, limit: 100, after })
+      const page = await get<Page>('/api/notes', { folder, limit: 100, after, reverse: dayFolders.has(folder) })
       const items = [
         ...before,
         ...page.rows.map(({ path }) =>
@@ -56,17 +59,17 @@ export const view: View = {
                 'data-path': path,
                 click: (event: Event) => {
                   event.preventDefault()
-                  void open(path)
+                  tellFailure(() => open(path))
                 },
               },
-              path.slice(folder.length + 1).replace(/\.md$/, ''),
+              path.slice(folder === '.' ? 0 : folder.length + 1).replace(/\.md$/, ''),
             ),
           ),
         ),
       ]
       list.replaceChildren(
         ...first.folders.map(({ folder: name, notes }) =>
-          button(`${name} (${notes})`, () => showFolder(name), {
+          button(`${name === '.' ? 'vault' : name} (${notes})`, () => showFolder(name), {
             'aria-pressed': String(name === folder),
             class: 'link folder',
           }),

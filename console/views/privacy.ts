@@ -17,7 +17,7 @@ type Audit = { at: string; actor: string; action: string; subject: string | null
 type Consent = { site: string; day: string; share: number | null; visitors: number }
 
 const steps: Record<Erasure['state'], string> = {
-  waiting: 'waiting for what is still in the spool',
+  waiting: 'what is still in the spool comes first',
   erasing: 'rows are taken out of the buffer',
   delivering: 'delivered files are written again',
   finished: 'done everywhere',

@@ -33,10 +33,19 @@ export const view: View = {
     let site = ''
     const figures = el('ul', { class: 'figures' })
     const chart = el('div', {})
+    const chartTitle = el('h2', {})
     const sites = el('div', {})
     const rejects = el('div', {})
     const spool = el('p', { class: 'note' })
     const siteChoice = el('div', {})
+    let last: Traffic | undefined
+    const draw = (): void => {
+      if (!last) return
+      // The page is as wide as the window, less its margins; a drawing that is scaled has no readable letters.
+      const width = Math.max(280, Math.min(1280, document.documentElement.clientWidth - 40))
+      chart.replaceChildren(drawBars(last.buckets, { bucket: last.bucket, hours: Number(hours), width }))
+    }
+    addEventListener('resize', draw, { signal: place.signal })
     const refresh = async (): Promise<void> => {
       const [traffic, health] = await Promise.all([
         get<Traffic>('/api/traffic', { from: hoursAgo(Number(hours)), to: hourEnd(), site }),
@@ -47,7 +56,9 @@ export const view: View = {
           el('li', {}, el('b', {}, count(traffic.totals[name])), el('span', {}, name)),
         ),
       )
-      chart.replaceChildren(drawBars(traffic.buckets, traffic.bucket, Number(hours)))
+      chartTitle.textContent = `By ${traffic.bucket} (UTC)`
+      last = traffic
+      draw()
       fill(
         sites,
         traffic.sites.length === 0
@@ -60,7 +71,7 @@ export const view: View = {
               siteColumns((one) => {
                 site = one === site ? '' : one
                 showSite()
-                void refresh()
+                return refresh()
               }),
               traffic.sites,
             ),
@@ -91,7 +102,7 @@ export const view: View = {
               button('All sites', () => {
                 site = ''
                 showSite()
-                void refresh()
+                return refresh()
               }),
             ]),
       )
@@ -104,13 +115,13 @@ export const view: View = {
           'Time',
           select(ranges, hours, (value) => {
             hours = value
-            void refresh()
+            return refresh()
           }),
         ),
         siteChoice,
       ),
       figures,
-      section('By hour (UTC)', chart),
+      el('section', {}, chartTitle, chart),
       section('Sites', sites),
       section('Rejects by code', rejects, spool),
     )
@@ -123,7 +134,7 @@ export const view: View = {
   },
 }
 
-const siteColumns = (choose: (site: string) => void) => [
+const siteColumns = (choose: (site: string) => unknown) => [
   {
     head: 'Site',
     cell: (one: Traffic['sites'][number]) =>

@@ -1,5 +1,5 @@
 import { change, get } from '../call.ts'
-import { button, el, empty, field, section, state, table, toast } from '../dom.ts'
+import { button, type Child, el, empty, field, fill, section, state, table, tellFailure, toast } from '../dom.ts'
 import { count, dayText, plural, share, timeText } from '../format.ts'
 import { may, type Place, type View } from '../view.ts'
 
@@ -19,6 +19,7 @@ type Usage = {
   amount_usd: string
   forecast: { events: number; pageviews: number; amount_usd: string } | null
   advice: { plan: string; amount_usd: string; saves_usd: string } | null
+  thresholds: { percent: number; units: number; reached: boolean; told_at: string | null }[]
 }
 type Domain = {
   domain: string
@@ -42,11 +43,11 @@ export const view: View = {
     const period = el('div', {})
     const domains = el('div', {})
     const statements = el('div', {})
-    const month = el('input', { type: 'month', change: () => void showPeriod(month.value) })
+    const month = el('input', { type: 'month', change: () => tellFailure(() => showPeriod(month.value || undefined)) })
     const showPeriod = async (wanted?: string): Promise<void> => {
       const usage = await get<Usage>('/billing/usage', { month: wanted })
       month.value = usage.month
-      period.replaceChildren(...periodOf(usage))
+      fill(period, ...periodOf(usage))
     }
     const showDomains = async (): Promise<void> => {
       const { domains: all } = await get<{ domains: Domain[] }>('/billing/domains')
@@ -74,7 +75,8 @@ export const view: View = {
   },
 }
 
-const periodOf = (usage: Usage): HTMLElement[] => {
+const periodOf = (usage: Usage): Child[] => {
+  const unshown = Math.max(0, usage.sites.length - sitesShownMax) + usage.sites_unlisted
   const used = usage.included === 0 ? null : usage.billable / usage.included
   return [
     el(
@@ -94,7 +96,7 @@ const periodOf = (usage: Usage): HTMLElement[] => {
     el(
       'p',
       { class: 'note' },
-      `${dayText(usage.starts_at)} to ${dayText(usage.ends_at)}, ${usage.timezone}. `,
+      `${dayText(usage.starts_at, usage.timezone)} to ${dayText(lastMoment(usage.ends_at), usage.timezone)}, whole days in ${usage.timezone}. `,
       used !== null && `${share(used)} of the ${count(usage.included)} ${usage.meter} that the plan includes. `,
       usage.advice &&
         `The plan ${usage.advice.plan} would cost $${usage.advice.amount_usd}, $${usage.advice.saves_usd} less.`,
@@ -102,6 +104,7 @@ const periodOf = (usage: Usage): HTMLElement[] => {
     ...(used === null
       ? []
       : [el('progress', { max: 1, value: Math.min(1, used), 'aria-label': 'Share of the plan that is used' })]),
+    usage.thresholds.length > 0 && table('Thresholds', thresholdColumns(usage), usage.thresholds),
     usage.sites.length === 0
       ? empty('Nothing was metered in this month.')
       : table(
@@ -113,10 +116,34 @@ const periodOf = (usage: Usage): HTMLElement[] => {
             { head: 'Events', isNumber: true, cell: (one) => count(one.events) },
             { head: 'Pageviews', isNumber: true, cell: (one) => count(one.pageviews) },
           ],
-          usage.sites.slice(0, 100),
+          usage.sites.slice(0, sitesShownMax),
         ),
+    unshown > 0 && el('p', { class: 'note' }, `and ${plural(unshown, 'smaller site')}`),
   ]
 }
+
+const sitesShownMax = 100
+/** A period ends before the next begins. */
+const lastMoment = (iso: string): string => new Date(Date.parse(iso) - 1).toISOString()
+
+type Threshold = Usage['thresholds'][number]
+const thresholdColumns = ({ meter, ends_at }: Usage) => [
+  { head: 'Threshold', cell: (one: Threshold) => `${one.percent} %` },
+  { head: meter === 'events' ? 'Events' : 'Pageviews', isNumber: true, cell: (one: Threshold) => count(one.units) },
+  {
+    head: 'State',
+    cell: (one: Threshold) => (one.reached ? state('reached', 'wait') : state('not reached', 'plain')),
+  },
+  {
+    head: 'Webhooks',
+    cell: (one: Threshold) =>
+      one.told_at
+        ? `told ${timeText(one.told_at)}`
+        : one.reached && Date.parse(ends_at) > Date.now()
+          ? 'are told within a minute'
+          : '–',
+  },
+]
 
 const kinds = { seen: 'plain', pending: 'wait', approved: 'good', blocked: 'bad' } as const
 
@@ -142,7 +169,7 @@ const domainTable = (place: Place, all: readonly Domain[], changed: () => Promis
       { head: 'Domain', cell: (one: Domain) => one.domain },
       { head: 'State', cell: (one) => state(one.state, kinds[one.state]) },
       {
-        head: 'Evidence',
+        ...{ head: 'Evidence', isText: true },
         cell: (one) =>
           `${plural(one.events, 'event')}, ${plural(one.pageviews, 'pageview')}, at least ${plural(one.visitors, 'visitor')} and ${plural(one.addresses, 'network')}`,
       },
@@ -151,7 +178,7 @@ const domainTable = (place: Place, all: readonly Domain[], changed: () => Promis
         cell: (one) =>
           `${one.first_seen ? dayText(one.first_seen) : '–'} to ${one.last_seen ? dayText(one.last_seen) : '–'}`,
       },
-      { head: 'What speaks against it', cell: (one) => one.suspicions.join(' ') || 'nothing' },
+      { head: 'What speaks against it', isText: true, cell: (one) => one.suspicions.join(' ') || 'nothing' },
       {
         head: 'Decision',
         cell: (one) =>

@@ -54,7 +54,14 @@ export const view: View = {
         el('h2', {}, `Attempts at ${name}`),
         found.attempts.length === 0
           ? empty('Nothing was sent yet.', 'Send a test.')
-          : table('Attempts', attemptColumns, found.attempts),
+          : table(
+              'Attempts',
+              attemptColumns(place, name, async () => {
+                await showAttempts(name)
+                await refresh()
+              }),
+              found.attempts,
+            ),
       )
       attempts.scrollIntoView({ block: 'nearest' })
     }
@@ -195,11 +202,11 @@ const replayForm = (refresh: () => Promise<void>): HTMLElement => {
     field('From', from),
     field('To', to),
     field('Endpoint', endpoint),
-    el('button', {}, 'Send again'),
+    el('button', {}, 'Send all of it again'),
   )
 }
 
-const attemptColumns = [
+const attemptColumns = (place: Place, name: string, changed: () => Promise<void>) => [
   { head: 'When', cell: (one: Attempt) => timeText(one.at) },
   { head: 'Event', cell: (one: Attempt) => one.type },
   {
@@ -207,11 +214,32 @@ const attemptColumns = [
     cell: (one: Attempt) =>
       one.error === null ? state(String(one.status ?? 'taken'), 'good') : state(String(one.status ?? 'failed'), 'bad'),
   },
-  { head: 'Reason', cell: (one: Attempt) => one.error ?? '' },
+  { head: 'Reason', isText: true, cell: (one: Attempt) => one.error ?? '' },
   { head: 'Took', isNumber: true, cell: (one: Attempt) => `${count(one.duration_ms)} ms` },
   {
     head: 'Since',
     cell: (one: Attempt) => (one.next_attempt_at ? `again at ${timeText(one.next_attempt_at)}` : one.state),
   },
   { head: 'Id', cell: (one: Attempt) => el('code', {}, one.event) },
+  ...(may(place, 'operator')
+    ? [
+        {
+          head: 'Action',
+          // A test is sent by its own button, and what waits is sent by itself.
+          cell: (one: Attempt) =>
+            one.type !== 'webhook.test' &&
+            one.state !== 'pending' &&
+            button(
+              'Send again',
+              () =>
+                attempt(async () => {
+                  await change('POST', '/webhooks/replay', { event: one.event, endpoint: name })
+                  await changed()
+                  return `${one.type} will be sent to ${name} again.`
+                }),
+              { 'aria-label': `Send ${one.type} of ${timeText(one.at)} again` },
+            ),
+        },
+      ]
+    : []),
 ]

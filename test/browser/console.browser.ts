@@ -187,7 +187,13 @@ else {
         response: answer,
         json: {
           ...(await answer.json()),
-          ...{ month: '2026-10', timezone: 'Europe/Berlin', meter: 'pageviews', included: 1_000_000, billable: 850_000 },
+          ...{
+            month: '2026-10',
+            timezone: 'Europe/Berlin',
+            meter: 'pageviews',
+            included: 1_000_000,
+            billable: 850_000,
+          },
           ...{ starts_at: '2026-09-30T22:00:00.000Z', ends_at: '2026-10-31T23:00:00.000Z', sites_unlisted: 7 },
           thresholds: [
             { percent: 80, units: 800_000, reached: true, told_at: '2026-10-20T10:00:00Z' },

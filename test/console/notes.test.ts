@@ -38,6 +38,21 @@ t.test('notes are listed and read, and nothing beside the vault is', async (t) =
     (await get<Page>(`/api/notes?limit=2&after=${first.next}`, cookie)).rows.map((row) => row.path),
     ['insights/i.md'],
   )
+  await writeFile(path.join(vault, 'Index.md'), '# All')
+  const inNone = await get<Page>('/api/notes?folder=.', cookie)
+  t.same(
+    inNone.rows.map((row) => row.path),
+    ['Index.md'],
+    'and those in no folder',
+  )
+  const newest = await get<Page>('/api/notes?reverse=true&limit=1&folder=daily_reports', cookie)
+  t.same(
+    newest.rows.map((row) => row.path),
+    ['daily_reports/2026-11-21 shop.md'],
+    'the newest day first',
+  )
+  const before = await get<Page>(`/api/notes?reverse=true&limit=1&folder=daily_reports&after=${newest.next}`, cookie)
+  t.same([before.rows[0]?.path, before.next], ['daily_reports/2026-11-20 shop.md', null])
   t.equal((await get<Page>('/api/notes?folder=insights', cookie)).rows.length, 1)
   t.match(await get('/api/notes/daily_reports/2026-11-20%20shop.md', cookie), {
     path: 'daily_reports/2026-11-20 shop.md',

@@ -13,17 +13,24 @@ const listed = z.object({ path: z.string(), bytes: z.number(), changed_at: z.str
 export const notesRoute = readRoute({
   path: '/api/notes',
   summary: 'The notes of the vault, by folder and name.',
-  query: z.strictObject({ ...paged, folder: z.string().max(200).optional().describe('Only those below it.') }),
+  query: z.strictObject({
+    ...paged,
+    folder: z.string().max(200).optional().describe('Only those below it; `.`: those in no folder.'),
+    reverse: z.stringbool().default(false).describe('The last name first: of days, the newest.'),
+  }),
   answer: z.object({
     folders: z.array(z.object({ folder: z.string(), notes: z.number() })),
     rows: z.array(listed),
     next,
   }),
-  async read({ config }, { after, limit, folder }) {
-    const [from] = readCursor(after, z.tuple([z.string()])) ?? ['']
+  async read({ config }, { after, limit, folder, reverse }) {
+    const [from] = readCursor(after, z.tuple([z.string()])) ?? [null]
     const root = vaultOf(config)
     const all = await listNotes(root)
-    const wanted = all.filter((one) => one > from && (folder === undefined || one.startsWith(`${folder}/`)))
+    const comesAfter = (one: string): boolean => from === null || (reverse ? one < from : one > from)
+    const wanted = (reverse ? all.toReversed() : all).filter(
+      (one) => comesAfter(one) && (folder === undefined || isBelow(folder, one)),
+    )
     const rows = await Promise.all(wanted.slice(0, limit).map((one) => describe(root, one)))
     const counts = new Map<string, number>()
     for (const one of all) counts.set(path.posix.dirname(one), (counts.get(path.posix.dirname(one)) ?? 0) + 1)
@@ -35,6 +42,9 @@ export const notesRoute = readRoute({
     }
   },
 })
+
+const isBelow = (folder: string, name: string): boolean =>
+  folder === '.' ? !name.includes('/') : name.startsWith(`${folder}/`)
 
 export const noteRoute = readRoute({
   path: '/api/notes/*',
