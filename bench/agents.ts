@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -12,7 +13,7 @@ import { createTestDatabase } from '../test/support/database.ts'
 import { sampleMemory } from './support/memory.ts'
 
 /**
- * Time and peak memory (PostgreSQL left out) of the agents: a first run over everything, an hour of news, nothing new.
+ * Time, CPU time and peak memory (PostgreSQL left out) of the agents: a first run over everything, an hour of news, nothing new.
  *
  *   node --import=tsx bench/agents.ts [--events 1000000] [--sites 7] [--days 28]
  *
@@ -26,6 +27,8 @@ const { values } = parseArgs({
   },
 })
 const [events, sites, days] = [values.events, values.sites, values.days].map(Number) as [number, number, number]
+/** Of Linux. */
+const ticksPerSecond = 100
 const untilMs = Date.UTC(2026, 10, 20, 12)
 const program = new URL('../dist/bin/evothesis.js', import.meta.url).pathname
 
@@ -48,7 +51,7 @@ try {
   await rm(folder, { recursive: true, force: true })
 }
 
-type Figures = { seconds: number; peakMb: number }
+type Figures = { seconds: number; cpuSeconds: number; peakMb: number }
 
 async function run(): Promise<Figures> {
   const started = performance.now()
@@ -57,14 +60,31 @@ async function run(): Promise<Figures> {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const memory = sampleMemory(child.pid ?? 0)
+  let cpuSeconds = 0
+  const clock = setInterval(() => {
+    cpuSeconds = cpuSecondsOf(child.pid ?? 0) ?? cpuSeconds
+  }, 50)
   const code = await new Promise((resolve) => child.once('exit', resolve))
-  const figures = { seconds: (performance.now() - started) / 1000, peakMb: memory.stop().totalMb }
+  clearInterval(clock)
+  const figures = { seconds: (performance.now() - started) / 1000, cpuSeconds, peakMb: memory.stop().totalMb }
   if (code !== 0) throw new Error(`notes run ended with ${code}`)
   return figures
 }
 
-function print(what: string, { seconds, peakMb }: Figures): void {
-  process.stdout.write(`${what}: ${seconds.toFixed(1)} s, peak ${peakMb} MB\n`)
+/** What a process has used of the processors; undefined once it has gone. */
+function cpuSecondsOf(pid: number): number | undefined {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+  } catch {
+    return undefined
+  }
+}
+
+function print(what: string, { seconds, cpuSeconds, peakMb }: Figures): void {
+  process.stdout.write(`${what}: ${seconds.toFixed(1)} s (${cpuSeconds.toFixed(1)} s of CPU), peak ${peakMb} MB\n`)
 }
 
 /** What came out is what was planted. */

@@ -43,6 +43,18 @@ export const rateOf = (
   return rate
 }
 
+/** A day's sessions by device and channel alone, summed over its hours: what is expected asks for nothing else, many times. */
+export const byDeviceAndChannel = ({ day, cells }: DayCells): DayCells => {
+  const sums = new Map<string, FunnelCell>()
+  for (const [, device, channel, , entered] of cells) {
+    const key = `${device} ${channel}`
+    const known = sums.get(key)
+    if (known) for (const [step, count] of entered.entries()) known[4][step] = (known[4][step] ?? 0) + count
+    else sums.set(key, [0, device, channel, '', [...entered]])
+  }
+  return { day, cells: [...sums.values()] }
+}
+
 /**
  * The drop-off that the days before let expect for the people of `now`: each kind (device and channel) as it was before,
  * in today's mixture, so that more telephones at the weekend are no fault of the shop. The slots are those of the same

@@ -17,8 +17,8 @@ import type { VaultProgress } from './vault/scope.ts'
 
 export type NotesIo = {
   config: () => Config
-  /** Whether the client is to have anything of a site. */
-  clientSites: (config: Config) => (siteId: string) => boolean
+  /** Whether the client is to have anything of a site; undefined: of all. */
+  clientSites: (config: Config) => ((siteId: string) => boolean) | undefined
   stdout: NodeJS.WritableStream
   stderr: NodeJS.WriteStream
 }

@@ -33,8 +33,8 @@ export type ReadOptions = {
 }
 export type Step = { batches: number; events: number; asOfMs: number | null }
 
-/** A step of this size takes well under a second and some ten megabytes; see the README for the benchmark. */
-const stepEventsDefault = 20_000
+/** A step of this size takes a third of a second. Its rows and those of the next one are in memory: some ten megabytes each. */
+const stepEventsDefault = 10_000
 /** Batches looked at to fill a step: small ones, of single events, come by the thousand. */
 const stepBatchesMax = 5_000
 

@@ -21,7 +21,7 @@ export type AgentsDeps = {
   /** Where notes are delivered to: the client's is among them. */
   destinations: readonly Destination[]
   /** Whether the client is to have anything of a site. Default: of all. */
-  isForClient?: (siteId: string) => boolean
+  isForClient?: ((siteId: string) => boolean) | undefined
 }
 
 export type AgentsService = {

@@ -38,13 +38,17 @@ const sessionColumns = `s.session_id, s.site_id, s.visitor_key, ${msOf('s.starte
 /** What a visitor's new events may reach. */
 export type Reach = { siteId: string; visitorKey: string; fromMs: number; toMs: number }
 
-/** Stored sessions that touch the reach of their visitor. */
+/**
+ * Stored sessions that touch the reach of their visitor. Looked up visitor by visitor (a subquery with `offset 0` is never
+ * made a join): the planner would read the whole table for some hundred of them, again in each step.
+ */
 export const selectSessionsNear = async (tx: Tx, reaches: readonly Reach[]): Promise<Session[]> => {
   const rows = await tx.query<Row>(
     `select ${sessionColumns}
      from unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[]) as w(site_id, visitor_key, from_at, to_at)
-     join sessions s on s.site_id = w.site_id and s.visitor_key = w.visitor_key
-                    and s.started_at <= w.to_at and s.ended_at >= w.from_at`,
+     cross join lateral (
+       select * from sessions s where s.site_id = w.site_id and s.visitor_key = w.visitor_key
+         and s.started_at <= w.to_at and s.ended_at >= w.from_at offset 0) as s`,
     [
       reaches.map(({ siteId }) => siteId),
       reaches.map(({ visitorKey }) => visitorKey),

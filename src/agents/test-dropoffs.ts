@@ -1,5 +1,12 @@
 import { addDays, type Day } from './days.ts'
-import { type DayCells, type Expectation, expectDropoff, type Rate, rateOf } from './expect-dropoff.ts'
+import {
+  byDeviceAndChannel,
+  type DayCells,
+  type Expectation,
+  expectDropoff,
+  type Rate,
+  rateOf,
+} from './expect-dropoff.ts'
 import type { FunnelFile } from './funnel-file.ts'
 import { benjaminiHochberg } from './statistics/benjamini-hochberg.ts'
 import { betaBinomialUpperTail } from './statistics/binomial.ts'
@@ -50,7 +57,11 @@ export const testDropoffs = (
   { people_min: peopleMin }: Pick<FunnelFile['alerts'], 'people_min'>,
   look: Look = nightlyLook,
 ): DropoffTest[] => {
-  const tests = funnels.flatMap((funnel) =>
+  const summed = funnels.map((funnel) => ({
+    ...funnel,
+    days: new Map([...funnel.days].map(([of, cells]) => [of, byDeviceAndChannel(cells)])),
+  }))
+  const tests = summed.flatMap((funnel) =>
     Array.from({ length: funnel.steps - 1 }, (_, step) =>
       look.windowDays.flatMap((length) => testStep(funnel, step, day, length, peopleMin) ?? []),
     ).flat(),

@@ -7,6 +7,12 @@ const refs = (visitors: readonly VisitorRef[]): [string[], string[]] => [
   visitors.map(({ visitorKey }) => visitorKey),
 ]
 
+/** The sessions of one visitor, by index whatever the planner thinks: see `selectSessionsNear`. */
+const sessionsOf = (owner: string): string =>
+  `cross join lateral (select session_id, site_id, visitor_key, started_at, ended_at, user_id, channel, orders, revenue_micros,
+                              is_bot
+     from sessions s where s.site_id = ${owner}.site_id and s.visitor_key = ${owner}.visitor_key offset 0) as s`
+
 /** Sums up visitors from their sessions; what older, deleted sessions counted stays. */
 export const refreshVisitors = (tx: Tx, visitors: readonly VisitorRef[]): Promise<number> =>
   tx.execute(
@@ -15,8 +21,7 @@ export const refreshVisitors = (tx: Tx, visitors: readonly VisitorRef[]): Promis
      select s.site_id, s.visitor_key, min(s.started_at), max(s.ended_at), (array_agg(s.channel order by s.started_at))[1],
             (array_agg(s.channel order by s.started_at desc))[1], count(*), sum(s.orders), sum(s.revenue_micros),
             bool_or(s.is_bot)
-     from unnest($1::text[], $2::text[]) as w(site_id, visitor_key)
-     join sessions s on s.site_id = w.site_id and s.visitor_key = w.visitor_key
+     from unnest($1::text[], $2::text[]) as w(site_id, visitor_key) ${sessionsOf('w')}
      group by 1, 2
      on conflict (site_id, visitor_key) do update set
        first_seen = case when visitors.past_sessions > 0 then visitors.first_seen else excluded.first_seen end,
@@ -58,7 +63,7 @@ export const resolvePersons = (tx: Tx, visitors: readonly VisitorRef[]): Promise
        group by 1, 2),
      known as (
        select s.session_id, s.site_id, s.visitor_key, s.started_at, u.users, i.user_id
-       from users u join sessions s using (site_id, visitor_key)
+       from users u ${sessionsOf('u')}
        left join identities i on i.site_id = s.site_id and i.visitor_key = s.visitor_key and i.user_id = s.user_id),
      spans as (
        select *, count(user_id) over (partition by site_id, visitor_key order by started_at, session_id) as span from known),

@@ -18,16 +18,17 @@ export const writeNote = (work: Work, note: Note, made: Pick<Rendering, 'from' |
     if (before?.state === 'removed') return
     const path = before?.path ?? (await freePath(work, note))
     let hasConflict = false
+    const blank = mergeNote(null, note)
     const { text, isWritten } = await work.folder.update(path, (found) => {
-      const merged = mergeNote(found, note)
+      const merged = found === null ? blank : mergeNote(found, note)
       hasConflict = merged.hasConflict
       return merged.text
     })
     if (isWritten) work.report.written++
     if (hasConflict) work.report.conflicts++
     for (const file of note.files) await writePicture(work, note, file)
-    const [sha256, blank] = [sha256OfText(text), mergeNote(null, note).text]
-    const blankSha = personSha(blank)
+    const sha256 = sha256OfText(text)
+    const blankSha = personSha(blank.text)
     // A conflict is told of by each run.
     const rendering: Rendering | null = hasConflict
       ? null
@@ -40,7 +41,7 @@ export const writeNote = (work: Work, note: Note, made: Pick<Rendering, 'from' |
       ...{
         state: 'active',
         sha256,
-        person_sha256: text === blank ? blankSha : personSha(text),
+        person_sha256: text === blank.text ? blankSha : personSha(text),
         blank_sha256: blankSha,
       },
       rendered: rendering && JSON.stringify(rendering),
