@@ -1,11 +1,11 @@
-import { execFileSync, fork } from 'node:child_process'
-import { once } from 'node:events'
+import { execFileSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { createTestDatabase } from '../test/support/database.ts'
 import { startCollector } from './support/collector.ts'
+import { startExporter } from './support/exporter.ts'
 import { fillBuffer } from './support/fill.ts'
 import { createLoad, medianOf, percentileOf } from './support/load.ts'
 import { writeResult } from './support/result.ts'
@@ -15,7 +15,7 @@ import { selectStored } from './support/stored.ts'
  * How long senders wait while an export is under way, beside how long they wait without one, in turn. Collector, exporter and
  * PostgreSQL are processes of their own, as on a client's machine. All that was acknowledged must be stored and exported.
  *
- *   npm run bench:beside -- [--rounds 5] [--rate 2000] [--each 10] [--seconds 15] [--backlog 400000] [--formats parquet]
+ *   npm run bench:beside -- [--rounds 5] [--rate 2000] [--each 10] [--seconds 40] [--backlog 400000] [--formats parquet]
  */
 const short = process.env.BENCH_SHORT === '1'
 const { values } = parseArgs({
@@ -23,7 +23,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: short ? '1' : '5' },
     rate: { type: 'string', default: '2000' },
     each: { type: 'string', default: '10' },
-    seconds: { type: 'string', default: short ? '5' : '15' },
+    seconds: { type: 'string', default: short ? '5' : '40' },
     backlog: { type: 'string', default: short ? '100000' : '400000' },
     formats: { type: 'string', default: 'parquet' },
   },
@@ -38,21 +38,7 @@ const collector = await startCollector({ DATABASE_URL: url, DATA_DIR: folder })
 const load = createLoad({ port: collector.port, each, rate, connections: 0, seconds })
 await createLoad({ port: collector.port, each, rate, connections: 0, seconds: 3 }).run()
 
-/** An exporter that is up, as a worker is on a client's machine: its start is not what is measured. */
-const startExporter = async (): Promise<() => Promise<number>> => {
-  const child = fork(path.join(import.meta.dirname, 'support/exporter-process.ts'), {
-    execArgv: ['--import=tsx'],
-    env: { ...process.env, DATABASE_URL: url, DATA_DIR: folder, EXPORT_FORMAT: values.formats },
-  })
-  await once(child, 'message')
-  return async () => {
-    child.send('run')
-    const [{ events }] = (await once(child, 'message')) as [{ events: number }]
-    await once(child, 'exit')
-    return events
-  }
-}
-
+const exporter = await startExporter({ DATABASE_URL: url, DATA_DIR: folder, EXPORT_FORMAT: values.formats })
 let acknowledged = 0
 let filled = 0
 let exported = 0
@@ -64,10 +50,9 @@ for (let round = 0; round < rounds; round++) {
   // What filling left to be written must not be counted as the export's.
   await db.execute('checkpoint')
   execFileSync('sync')
-  const exportAll = await startExporter()
   const alone = await load.run()
   let isDone = false
-  const exporting = exportAll().finally(() => {
+  const exporting = exporter.run().finally(() => {
     isDone = true
   })
   // As long as it exports, and no longer: what follows would only dilute it.
@@ -84,7 +69,8 @@ for (let round = 0; round < rounds; round++) {
       `${alone.failed + beside.failed} failed\n`,
   )
 }
-exported += await (await startExporter())()
+exported += await exporter.run()
+await exporter.stop()
 await collector.stop()
 const warmed = exported - filled - acknowledged
 const stored = await selectStored(db, exported)

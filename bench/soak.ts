@@ -1,5 +1,3 @@
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -11,6 +9,7 @@ import { silentLog as log } from '../src/log.ts'
 import { createFolderDestination } from '../src/storage/folder-destination.ts'
 import { createTestDatabase } from '../test/support/database.ts'
 import { startCollector } from './support/collector.ts'
+import { startExporter } from './support/exporter.ts'
 import { createLoad, percentileOf } from './support/load.ts'
 import { processMb } from './support/memory.ts'
 import { writeResult } from './support/result.ts'
@@ -24,7 +23,7 @@ import { writeResult } from './support/result.ts'
  */
 const { values } = parseArgs({
   options: {
-    minutes: { type: 'string', default: '30' },
+    minutes: { type: 'string', default: process.env.BENCH_SHORT === '1' ? '2' : '30' },
     rate: { type: 'string', default: '5000' },
     each: { type: 'string', default: '10' },
   },
@@ -37,13 +36,7 @@ const { url, db, close } = await createTestDatabase()
 const folder = await mkdtemp(path.join(tmpdir(), 'evothesis-bench-'))
 const collector = await startCollector({ DATABASE_URL: url, DATA_DIR: folder })
 
-const exportOnce = async (): Promise<void> => {
-  const child = fork(path.join(import.meta.dirname, 'support/exporter-process.ts'), {
-    execArgv: ['--import=tsx'],
-    env: { ...process.env, DATABASE_URL: url, DATA_DIR: folder, EXPORT_FORMAT: 'parquet' },
-  })
-  await once(child, 'exit')
-}
+const exporter = await startExporter({ DATABASE_URL: url, DATA_DIR: folder, EXPORT_FORMAT: 'parquet' })
 const release = async (): Promise<number> => {
   // The agents are not part of this: what they have to read counts as read.
   await db.execute('update batches set agents_run_id = 1 where part_id is not null and agents_run_id is null')
@@ -62,7 +55,7 @@ let acknowledged = 0
 let failed = 0
 const rows: Record<string, number>[] = []
 process.stdout.write(
-  'minute   acknowledged   p50      p99 ms   collector   buffered      events_log   ledger and receipts\n',
+  'minute   acknowledged   p50      p99 ms   collector   exporter   buffered      events_log   ledger and receipts\n',
 )
 let exporting: Promise<unknown> = Promise.resolve()
 for (let minute = 1; minute <= minutes; minute++) {
@@ -72,21 +65,22 @@ for (let minute = 1; minute <= minutes; minute++) {
   acknowledged += report.acknowledged * each
   failed += report.failed
   await exporting
-  exporting = exportOnce().then(release)
+  exporting = exporter.run().then(release)
   const { rows: buffered, tableMb, ledgerMb } = await sizes()
   const row = {
     ...{ minute, p50: percentileOf(report.latenciesMs, 0.5), p99: percentileOf(report.latenciesMs, 0.99) },
-    ...{ collectorMb: processMb(collector.pid), buffered, tableMb, ledgerMb },
+    ...{ collectorMb: processMb(collector.pid), exporterMb: processMb(exporter.pid), buffered, tableMb, ledgerMb },
   }
   rows.push(row)
   process.stdout.write(
     `${String(minute).padStart(6)} ${String(acknowledged).padStart(14)} ${row.p50.toFixed(1).padStart(7)} ${row.p99.toFixed(1).padStart(9)} ` +
-      `${`${row.collectorMb} MB`.padStart(11)} ${String(buffered).padStart(10)} ${`${tableMb} MB`.padStart(15)} ${`${ledgerMb} MB`.padStart(12)}\n`,
+      `${`${row.collectorMb} MB`.padStart(11)} ${`${row.exporterMb} MB`.padStart(10)} ${String(buffered).padStart(10)} ${`${tableMb} MB`.padStart(15)} ${`${ledgerMb} MB`.padStart(12)}\n`,
   )
 }
 await exporting
 await collector.stop()
-await exportOnce()
+await exporter.run()
+await exporter.stop()
 const { events, problems } = await verifyDestination(
   createFolderDestination('backup', path.join(folder, 'exports', 'backup')),
   { full: true },
