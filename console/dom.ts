@@ -67,6 +67,8 @@ export type Column<T> = { head: string; cell: (row: T) => Child; isNumber?: bool
 
 /** A table with more words in a row is too wide for a phone: there a row is a card, a cell a line of it. */
 const wordColumnsMax = 2
+/** One with more figures than fit is scrolled there. */
+const narrowColumnsMax = 4
 
 /** A table that scrolls inside its own box on a narrow screen, or becomes cards. Roles are said, for cards lose their own. */
 export const table = <T>(caption: string, columns: readonly Column<T>[], rows: readonly T[]): HTMLElement => {
@@ -74,7 +76,12 @@ export const table = <T>(caption: string, columns: readonly Column<T>[], rows: r
     columns.filter(({ isNumber }) => !isNumber).length > wordColumnsMax || columns.some(({ isText }) => isText)
   return el(
     'div',
-    { class: isCards ? 'scroll cards' : 'scroll', tabindex: 0, role: 'region', 'aria-label': caption },
+    {
+      class: isCards ? 'scroll cards' : columns.length > narrowColumnsMax ? 'scroll wide' : 'scroll',
+      tabindex: 0,
+      role: 'region',
+      'aria-label': caption,
+    },
     el(
       'table',
       { role: 'table' },
