@@ -181,8 +181,10 @@ t.test('the same over HTTP into two buckets, with snappy Parquet for an old read
   const client = bucketReader(s3, 'acme-events', 'analytics')
   await check(t, 'client bucket', client, posted)
   const backup = bucketReader(s3, 'agency-backup', 'local')
-  const keys = await client.keys()
-  t.strictSame(await backup.keys(), keys, 'both buckets have the same keys')
+  // The client's bucket may have notes by now, which the backup never has.
+  const ofExport = (keys: string[]) => keys.filter((key) => /^(events|manifests)\//.test(key))
+  const keys = ofExport(await client.keys())
+  t.strictSame(ofExport(await backup.keys()), keys, 'both buckets have the same keys')
   for (const key of keys) t.ok((await backup.read(key)).equals(await client.read(key)), `the same bytes: ${key}`)
 
   let lite = 0

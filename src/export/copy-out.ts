@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { Session } from '../db.ts'
+import type { Queryable, Session } from '../db.ts'
 import { exportColumns } from '../types.ts'
 import type { Pace } from './pace.ts'
 import { isoMicroseconds, type Part, selectHours } from './parts.ts'
@@ -64,8 +64,8 @@ const selectRows = (part: Part, from: number): string => {
 }
 
 /** When the part's events happened, by their own clocks; null for a part without rows. */
-export const selectOccurred = async (session: Session, part: Part): Promise<{ min: string; max: string } | null> => {
-  const [row] = await session.query<{ min: string | null; max: string | null }>(
+export const selectOccurred = async (db: Queryable, part: Part): Promise<{ min: string; max: string } | null> => {
+  const [row] = await db.query<{ min: string | null; max: string | null }>(
     `select ${isoMicroseconds('min(e."timestamp")')} as min, ${isoMicroseconds('max(e."timestamp")')} as max
      from ${rowsOf(part)}`,
   )

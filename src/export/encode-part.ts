@@ -39,23 +39,22 @@ export const stagePart = (context: EncodeContext, session: Session, part: Part):
       rows === part.events - part.erased
         ? null
         : `The buffer holds ${rows} rows of this part, its ledger ${part.events - part.erased}.`
-    return { part, staged, quarantined, occurred: await selectOccurred(session, part) }
+    return { part, staged, quarantined }
   })
 
-export type StagedPart = {
-  part: Part
-  staged: StagedHour[]
-  quarantined: string | null
-  occurred: Manifest['occurred']
-}
+export type StagedPart = { part: Part; staged: StagedHour[]; quarantined: string | null }
 
 /** The second step; parts in their order, because a manifest is chained to the one before. */
 export const encodeStaged = (
   context: EncodeContext,
-  { part, staged, quarantined, occurred }: StagedPart,
+  { part, staged, quarantined }: StagedPart,
 ): Promise<void> =>
   context.encoding(async () => {
+    // The database looks through the times while DuckDB writes: the next part's rows need not wait for it.
+    const occurring = selectOccurred(context.db, part)
+    occurring.catch(() => undefined)
     const objects = quarantined ? [] : await encodeViews(context, part, staged, viewsOf(part))
+    const occurred = await occurring
     const manifests = await composeManifests(context, context.db, part, { objects, occurred, quarantined })
     await context.db.transaction((tx) => insertEncoded(tx, part, { manifests, quarantined, objects }))
   })
