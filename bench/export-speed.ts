@@ -16,7 +16,7 @@ import { writeResult } from './support/result.ts'
  * Rows per second from the buffer to files, one format at a time and all three at once, beside a bare COPY of the same rows
  * to nowhere, in the same run. Files count as made when the last part is encoded; delivery to two folders goes on beside.
  *
- *   npm run bench:export -- [--events 1000000] [--rounds 3]
+ *   npm run bench:export -- [--events 1000000] [--rounds 3] [--threads 1]
  *
  * Needs about 3 kB of disk for each event.
  */
@@ -25,6 +25,7 @@ const { values } = parseArgs({
   options: {
     events: { type: 'string', default: short ? '200000' : '1000000' },
     rounds: { type: 'string', default: short ? '1' : '3' },
+    threads: { type: 'string', default: '1' },
   },
 })
 const [events, rounds] = [Number(values.events), Number(values.rounds)]
@@ -54,7 +55,9 @@ const bareCopy = async (): Promise<void> => {
 const exportAs = async (formats: string): Promise<{ encoded: number; delivered: number }> => {
   await unclaimAll(db)
   const folder = await mkdtemp(path.join(tmpdir(), 'evothesis-bench-'))
-  const service = createTestExporter(db, { DATA_DIR: folder, EXPORT_FORMAT: formats })
+  const service = createTestExporter(db, {
+    ...{ DATA_DIR: folder, EXPORT_FORMAT: formats, ENCODE_THREADS: values.threads },
+  })
   let encoded = 0
   const started = performance.now()
   await service.exporter.run({

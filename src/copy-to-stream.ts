@@ -6,13 +6,13 @@ type OnData = (chunk: Buffer) => void
 
 const headerBytes = 5
 const noBytes = Buffer.alloc(0)
-const blockBytes = 1 << 20
+const blockBytes = 1 << 18
 const code = { copyData: 0x64, copyOutResponse: 0x48, notice: 0x4e, parameterStatus: 0x53, notification: 0x41 }
 /** Messages that may stand between rows, and are for the connection. */
 const asides: readonly number[] = [code.notice, code.parameterStatus, code.notification]
 
 /**
- * `copy … to stdout` as a stream of blocks of about a megabyte. There is no object for a row: some
+ * `copy … to stdout` as a stream of blocks of a quarter of a megabyte. There is no object for a row: some
  * hundred thousand of them a second would cost more than all else that is done with them. It takes the socket from the connection while rows come, and gives it back with the first message that is none of
  * them. Ends when the server has confirmed the COPY, so that `rowCount` is right when the last block was read.
  */

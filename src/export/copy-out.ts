@@ -48,11 +48,12 @@ export const copyOut = async (
 }
 
 /**
- * Batch by batch along the index, one at a time sorted by `n`: the planner would rather read the whole buffer and sort it on
- * disk, beside an encoder that needs the other core.
+ * Batch by batch along the index, one at a time sorted by `n`, also where the planner knows nothing about the tables yet: it
+ * would rather read the part, or the whole buffer, and sort it on disk, beside an encoder that needs the other core. (That
+ * leaves the incremental sort.)
  */
 const inOrderOfBatches = `set local enable_hashjoin = off; set local enable_mergejoin = off; set local enable_seqscan = off;
-  set local max_parallel_workers_per_gather = 0`
+  set local enable_sort = off; set local max_parallel_workers_per_gather = 0`
 
 /** COPY takes no parameters; all that is put in are numbers. */
 const selectRows = (part: Part, from: number): string => {
@@ -72,9 +73,16 @@ export const selectOccurred = async (db: Queryable, part: Part): Promise<{ min: 
   return row?.min && row.max ? { min: row.min, max: row.max } : null
 }
 
-/** Ledger rows `b` of a part with their events `e`. A batch has one `stored_at`, which keeps other chunks out. */
-const rowsOf = ({ partId }: Part): string =>
-  `batches b join events_log e on e.batch_id = b.batch_id and e.stored_at = b.stored_at
-   where b.part_id = ${partId} and b.events > 0
-     and e.stored_at between (select min(stored_at) from batches where part_id = ${partId})
-                         and (select max(stored_at) from batches where part_id = ${partId})`
+/**
+ * Ledger rows `b` of a part with their events `e`: from each batch to its events and never the other way round, which would
+ * walk through all that is buffered (`offset 0` keeps the planner from it). A batch has one `stored_at`, which keeps other
+ * chunks out.
+ */
+const rowsOf = ({ partId, batches: { min, max } }: Part): string =>
+  `batches b cross join lateral (
+     select * from events_log e
+     where e.batch_id = b.batch_id and e.stored_at = b.stored_at
+       and e.stored_at between (select min(stored_at) from batches where part_id = ${partId})
+                           and (select max(stored_at) from batches where part_id = ${partId})
+     offset 0) e
+   where b.part_id = ${partId} and b.events > 0 and b.batch_id between ${min} and ${max}`

@@ -45,10 +45,7 @@ export const stagePart = (context: EncodeContext, session: Session, part: Part):
 export type StagedPart = { part: Part; staged: StagedHour[]; quarantined: string | null }
 
 /** The second step; parts in their order, because a manifest is chained to the one before. */
-export const encodeStaged = (
-  context: EncodeContext,
-  { part, staged, quarantined }: StagedPart,
-): Promise<void> =>
+export const encodeStaged = (context: EncodeContext, { part, staged, quarantined }: StagedPart): Promise<void> =>
   context.encoding(async () => {
     // The database looks through the times while DuckDB writes: the next part's rows need not wait for it.
     const occurring = selectOccurred(context.db, part)
