@@ -1,4 +1,5 @@
 import { type Duplex, Readable } from 'node:stream'
+import { ReusingSocket } from './reusing-socket.ts'
 
 /** What of a connection is needed here. */
 type Connection = { stream: Duplex; query(text: string): void }
@@ -7,14 +8,20 @@ type OnData = (chunk: Buffer) => void
 const headerBytes = 5
 const noBytes = Buffer.alloc(0)
 const blockBytes = 1 << 18
+/** One that is read, one that waits, one that is filled. */
+const blocksInUse = 3
 const code = { copyData: 0x64, copyOutResponse: 0x48, notice: 0x4e, parameterStatus: 0x53, notification: 0x41 }
 /** Messages that may stand between rows, and are for the connection. */
 const asides: readonly number[] = [code.notice, code.parameterStatus, code.notification]
 
 /**
- * `copy … to stdout` as a stream of blocks of a quarter of a megabyte. There is no object for a row: some
- * hundred thousand of them a second would cost more than all else that is done with them. It takes the socket from the connection while rows come, and gives it back with the first message that is none of
- * them. Ends when the server has confirmed the COPY, so that `rowCount` is right when the last block was read.
+ * `copy … to stdout` as a stream of blocks of a quarter of a megabyte. **A block's bytes hold until the next one is asked for**
+ * (`for await`, or a pipe to what writes one at a time): the same three are filled again and again. There is no object for a
+ * row either: some hundred thousand of them a second would cost more than all else that is done with them, and what is
+ * thrown away here has the whole heap looked through several times a second, on every core.
+ *
+ * It takes the socket from the connection while rows come, and gives it back with the first message that is none of them. Ends
+ * when the server has confirmed the COPY, so that `rowCount` is right when the last block was read.
  */
 export class CopyToStream extends Readable {
   rowCount = 0
@@ -27,11 +34,13 @@ export class CopyToStream extends Readable {
   #goal: 'block' | 'connection' | 'nowhere' = 'nowhere'
   /** Bytes of it that have not come yet. */
   #missing = 0
-  #block = Buffer.allocUnsafeSlow(blockBytes)
+  readonly #blocks = Array.from({ length: blocksInUse }, () => Buffer.allocUnsafeSlow(blockBytes))
+  #at = 0
   #filled = 0
 
   constructor(text: string) {
-    super({ highWaterMark: blockBytes })
+    // In object mode, because waiting blocks would be put together into a new one otherwise.
+    super({ objectMode: true, highWaterMark: 1 })
     this.#text = text
   }
 
@@ -40,7 +49,7 @@ export class CopyToStream extends Readable {
     this.#socket = connection.stream
     this.#onData = connection.stream.listeners('data')[0] as OnData
     connection.stream.off('data', this.#onData)
-    connection.stream.on('data', this.#take)
+    connection.stream.on(eventOf(connection.stream), this.#take)
     connection.query(this.#text)
   }
 
@@ -55,7 +64,7 @@ export class CopyToStream extends Readable {
 
   handleCommandComplete(message: { text: string }): void {
     this.rowCount = Number(/^COPY (\d+)$/.exec(message.text)?.[1] ?? 0)
-    this.push(this.#block.subarray(0, this.#filled))
+    if (this.#filled > 0) this.push(this.#block.subarray(0, this.#filled))
     this.push(null)
   }
 
@@ -107,20 +116,27 @@ export class CopyToStream extends Readable {
       at += copied
       this.#filled += copied
       if (this.#filled < blockBytes) continue
-      const wantsMore = this.push(this.#block)
-      this.#block = Buffer.allocUnsafeSlow(blockBytes)
+      const full = this.#block
+      this.#at = (this.#at + 1) % blocksInUse
       this.#filled = 0
-      if (!wantsMore) this.#socket?.pause()
+      if (!this.push(full)) this.#socket?.pause()
     }
+  }
+
+  get #block(): Buffer {
+    return this.#blocks[this.#at] as Buffer
   }
 
   #giveBack(rest?: Buffer): void {
     const [socket, onData] = [this.#socket, this.#onData]
     if (!socket || !onData) return
     this.#socket = undefined
-    socket.off('data', this.#take)
+    socket.off(eventOf(socket), this.#take)
     socket.on('data', onData)
-    if (rest) onData(rest)
+    // The connection keeps what is no whole message yet.
+    if (rest) onData(Buffer.from(rest))
     socket.resume()
   }
 }
+
+const eventOf = (socket: Duplex): 'view' | 'data' => (socket instanceof ReusingSocket ? 'view' : 'data')

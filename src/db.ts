@@ -1,9 +1,11 @@
+import { Socket } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
 import pg from 'pg'
 import { from as copyFromQuery } from 'pg-copy-streams'
 import type { Clock } from './clock.ts'
 import { CopyToStream } from './copy-to-stream.ts'
 import { AppError } from './errors.ts'
+import { ReusingSocket } from './reusing-socket.ts'
 import { isSerializationFailure, sqlStateOf } from './sqlstate.ts'
 
 /** What one statement can be asked of: the pool, or a transaction. */
@@ -84,6 +86,8 @@ export const createDb = (options: DbOptions): Db => {
     application_name: options.applicationName,
     max: options.connectionsMax,
     types,
+    // TLS reads for itself.
+    stream: openSocket as () => Socket,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: 10_000,
@@ -172,6 +176,9 @@ export const createDb = (options: DbOptions): Db => {
     close: () => pool.end(),
   }
 }
+
+/** pg gives its connection's settings, which its own declaration does not say. */
+const openSocket = ({ ssl }: { ssl?: unknown }): Socket => (ssl ? new Socket() : new ReusingSocket())
 
 const prepareConnection = async (client: pg.ClientBase, statementTimeoutMs: number): Promise<void> => {
   const result = await client.query(

@@ -15,7 +15,7 @@ const collect = () => {
   const chunks: Buffer[] = []
   const sink = new Writable({
     write(chunk, _encoding, done) {
-      chunks.push(chunk)
+      chunks.push(Buffer.from(chunk))
       done()
     },
   })

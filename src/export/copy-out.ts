@@ -1,7 +1,5 @@
-import { createWriteStream } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import type { Queryable, Session } from '../db.ts'
 import { exportColumns } from '../types.ts'
 import type { Pace } from './pace.ts'
@@ -10,7 +8,6 @@ import { isoMicroseconds, type Part, selectHours } from './parts.ts'
 export type StagedHour = { hourMs: number; file: string; rows: number }
 
 const hourMs = 60 * 60 * 1000
-const writeBytes = 1 << 20
 
 /**
  * Copies a part's rows out of the buffer into CSV files, one per hour of arrival, in the order (batch, n). Strict CSV:
@@ -34,7 +31,7 @@ export const copyOut = async (
       const { stream, rows } = session.copyTo(
         `copy (${selectRows(part, hour)}) to stdout (format csv, force_quote *, null '')`,
       )
-      await pipeline(stream, paced, createWriteStream(file, { highWaterMark: writeBytes }))
+      await write(file, paced(stream))
       if (rows() > 0 || hours) staged.push({ hourMs: hour, file, rows: rows() })
       else await rm(file)
     }
@@ -44,6 +41,16 @@ export const copyOut = async (
     // A full disk, say. The rest of the COPY would be waited for by whatever is asked of this connection next.
     session.break(error as Error)
     throw error
+  }
+}
+
+/** Each block is written before the next is asked for, which will be in the same memory. */
+const write = async (file: string, blocks: AsyncIterable<Buffer>): Promise<void> => {
+  const out = await open(file, 'w')
+  try {
+    for await (const block of blocks) await out.writeFile(block)
+  } finally {
+    await out.close()
   }
 }
 
