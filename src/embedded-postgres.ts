@@ -97,6 +97,8 @@ const serverSettings: Record<string, string> = {
   maintenance_work_mem: '128MB',
   max_wal_size: '2GB',
   checkpoint_timeout: '15min',
+  // The kernel would let it add up, and then write half a minute's pages at once while commits wait for the disk.
+  backend_flush_after: '1MB',
   wal_compression: 'on',
   max_connections: '60',
   log_min_messages: 'warning',

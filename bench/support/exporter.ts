@@ -12,7 +12,7 @@ export type ExporterProcess = {
 /** An exporter that is up already, as a worker is on a client's machine: its start is not what is measured. */
 export const startExporter = async (env: Record<string, string>): Promise<ExporterProcess> => {
   const child = fork(path.join(import.meta.dirname, 'exporter-process.ts'), {
-    execArgv: ['--import=tsx', ...(process.env.BENCH_NODE ?? '').split(' ').filter(Boolean)],
+    execArgv: ['--import=tsx'],
     env: { ...process.env, ...env },
   })
   const answer = async (): Promise<unknown> => {

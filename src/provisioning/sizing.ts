@@ -47,6 +47,8 @@ export const sizingOf = (client: Client): Sizing => {
     maintenance_work_mem: `${Math.min(1024, Math.floor(databaseMb / 16))}MB`,
     max_wal_size: `${Math.min(8, Math.max(1, Math.floor(disk_gb / 40)))}GB`,
     checkpoint_completion_target: '0.9',
+    // Whoever reads rows first marks them as seen, and so writes them. Let that not add up to half a minute's pages at once.
+    backend_flush_after: '1MB',
     wal_compression: 'on',
     random_page_cost: '1.1',
     effective_io_concurrency: '200',
