@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
 import { PassThrough, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { CopyToStream } from '../src/copy-to-stream.ts'
 import { createTestDatabase } from './support/database.ts'
@@ -119,6 +121,29 @@ t.test('against PostgreSQL', async (t) => {
     t.equal(bytes, 100_100_000)
     t.equal(rows(), 100_000)
     t.ok(most <= 4 << 20, `${most} bytes waited`)
+  })
+
+  await t.test('a block holds until the next is asked for, and all come in the same memory', async (t) => {
+    const text = 'copy (select repeat(chr(97 + n % 26), n % 3000) from generate_series(1, 60000) as n) to stdout'
+    const { stream } = session.copyTo(text)
+    const memory = new Set<ArrayBufferLike>()
+    const [at, after] = [createHash('sha256'), createHash('sha256')]
+    let blocks = 0
+    for await (const chunk of stream) {
+      const block = chunk as Buffer
+      memory.add(block.buffer)
+      at.update(block)
+      // Long enough for the socket to bring more, and to be paused.
+      await setTimeout(blocks++ % 5 === 0 ? 20 : 0)
+      after.update(block)
+    }
+    t.ok(blocks > 100, `${blocks} blocks`)
+    t.ok(memory.size <= 3, `${memory.size} pieces of memory`)
+    const sha256 = at.digest('hex')
+    t.equal(after.digest('hex'), sha256)
+    const expected = createHash('sha256')
+    for (let n = 1; n <= 60_000; n++) expected.update(`${String.fromCharCode(97 + (n % 26)).repeat(n % 3000)}\n`)
+    t.equal(sha256, expected.digest('hex'))
   })
 
   await t.test('a connection that is cut amid the rows is an error', async (t) => {
