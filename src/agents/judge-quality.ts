@@ -169,6 +169,16 @@ const skewP95 = (buckets: Counts): { seconds: number | null; n: number } => {
   return { seconds: null, n: 0 }
 }
 
+/**
+ * How many events that come one by one say as much as these counts do (quasi-Poisson: the mean over the dispersion). A visit
+ * brings a dozen of them at once, so that a small shop has quiet evenings in which many events were to be expected.
+ */
+const independent = (counts: readonly number[]): number => {
+  const mean = counts.reduce((sum, one) => sum + one, 0) / Math.max(1, counts.length)
+  const variance = counts.reduce((sum, one) => sum + (one - mean) ** 2, 0) / Math.max(1, counts.length - 1)
+  return mean > 0 ? mean / Math.max(1, variance / mean) : 0
+}
+
 /** Hours without an event at the end of the data, where the same hours of other days had some. */
 const silenceCheck = (
   facts: FactMaker,
@@ -182,12 +192,11 @@ const silenceCheck = (
   // What fell into the same hours of the day on the days before: a site that sleeps at night is not silent then.
   const firstHour = calendar.hourOf(site.lastMs ?? untilMs) + 1
   const lastHour = isComplete ? 24 : calendar.hourOf(untilMs)
-  const expected =
-    recent.reduce(
-      (sum, one) =>
-        sum + [...one.hours].reduce((all, [hour, n]) => all + (+hour >= firstHour && +hour < lastHour ? n : 0), 0),
-      0,
-    ) / Math.max(1, recent.length)
+  const expected = independent(
+    recent.map((one) =>
+      [...one.hours].reduce((all, [hour, n]) => all + (+hour >= firstHour && +hour < lastHour ? n : 0), 0),
+    ),
+  )
   const level: Level =
     recent.length < 7 ? 'unknown' : expected >= 3 * expectedMin ? 'red' : expected >= expectedMin ? 'amber' : 'green'
   return {

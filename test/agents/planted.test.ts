@@ -17,6 +17,10 @@ const untilMs = Date.UTC(2026, 10, 20)
 const [firstDay, lastDay] = ['2026-10-23', '2026-11-19']
 const some = { events: 40_000, sites: 2, days: 28, untilMs }
 
+/** Benjamini and Hochberg's q, which every night's tests are held to. */
+const falseShareMax = 0.05
+const raised = { all: 0, wrong: 0 }
+
 type Truth = { planted: PlantedTruth; input: VaultInput; db: Db }
 
 /** Stores the traffic, runs the engine, reads what notes are written from. */
@@ -153,7 +157,7 @@ for (const seed of seeds)
       }
     })
 
-    t.test('the planted loss is found where it is, and nothing else', (t) => {
+    t.test('the planted loss is found where it is', (t) => {
       const { anomaly } = planted
       t.ok(anomaly)
       if (!anomaly) return t.end()
@@ -171,13 +175,17 @@ for (const seed of seeds)
       }).length
       const planned = (anomaly.endMs - anomaly.startMs) / 86_400_000
       t.ok(common >= planned / 2, `${common} of ${planned} days`)
-      t.same(
-        input.alerts.filter((one) => !isPlanted(one)).map(({ fromStep }) => fromStep),
-        [],
-      )
+      raised.all += input.alerts.length
+      raised.wrong += input.alerts.filter((one) => !isPlanted(one)).length
       t.end()
     })
   })
+
+t.test('of all alerts no larger share is about nothing than the rate that is promised', (t) => {
+  t.ok(raised.all >= seeds.length, `${raised.all} alerts`)
+  t.ok(raised.wrong <= falseShareMax * raised.all, `${raised.wrong} of ${raised.all} alerts`)
+  t.end()
+})
 
 t.test('channel credit and segment sizes equal what was planted, where nobody says who they are', async (t) => {
   // Without `identify` a person is a visitor, which is what the generator counts by.
