@@ -170,12 +170,14 @@ const skewP95 = (buckets: Counts): { seconds: number | null; n: number } => {
 }
 
 /**
- * How many events that come one by one say as much as these counts do (quasi-Poisson: the mean over the dispersion). A visit
- * brings a dozen of them at once, so that a small shop has quiet evenings in which many events were to be expected.
+ * How many events that come one by one say as much as these days' counts do (quasi-Poisson: the mean over the dispersion). A
+ * visit brings a dozen of them at once, so that a small shop has quiet evenings in which many events were to be expected.
+ * The best and the worst day are left out: a single great one says nothing about how events come.
  */
 const independent = (counts: readonly number[]): number => {
-  const mean = counts.reduce((sum, one) => sum + one, 0) / Math.max(1, counts.length)
-  const variance = counts.reduce((sum, one) => sum + (one - mean) ** 2, 0) / Math.max(1, counts.length - 1)
+  const usual = [...counts].sort((a, b) => a - b).slice(1, -1)
+  const mean = usual.reduce((sum, one) => sum + one, 0) / Math.max(1, usual.length)
+  const variance = usual.reduce((sum, one) => sum + (one - mean) ** 2, 0) / Math.max(1, usual.length - 1)
   return mean > 0 ? mean / Math.max(1, variance / mean) : 0
 }
 
