@@ -1,3 +1,4 @@
+import { addPerson, type People } from './enough-people.ts'
 import type { Funnel } from './funnel-file.ts'
 import type { FactMaker } from './make-fact.ts'
 import type { Progress } from './match-funnel.ts'
@@ -35,7 +36,7 @@ const troublesAt = ({ acts }: Visit, fromMs: number, toMs: number): string[] => 
 /** Counts which traits go with going on from a step: odds ratios with a prior of one, tested and adjusted over all. */
 export const createAssociations = (funnel: Funnel) => {
   const reached = funnel.steps.map(() => ({ yes: 0, no: 0 }))
-  const counts = new Map<string, { step: number; trait: string; yes: number; no: number }>()
+  const counts = new Map<string, { step: number; trait: string; yes: number; no: number; some: People }>()
   return {
     /** `progress`: the moments at which the visit did the steps. */
     add(visit: Visit, progress: Progress): void {
@@ -47,21 +48,22 @@ export const createAssociations = (funnel: Funnel) => {
         if (all) all[outcome]++
         for (const trait of [...traits, ...troublesAt(visit, fromMs, nextMs ?? Number.POSITIVE_INFINITY)]) {
           const key = `${step} ${trait}`
-          const one = counts.get(key) ?? { step, trait, yes: 0, no: 0 }
+          const one = counts.get(key) ?? { step, trait, yes: 0, no: 0, some: [] }
           counts.set(key, one)
           one[outcome]++
+          addPerson(one.some, visit.personKey)
         }
       }
     },
     report(facts: FactMaker): Association[] {
-      const tested = [...counts.values()].flatMap(({ step, trait, yes, no }) => {
+      const tested = [...counts.values()].flatMap(({ step, trait, yes, no, some }) => {
         const all = reached[step] ?? { yes: 0, no: 0 }
         const people = all.yes + all.no
         const table: Table = { withTrait: { yes, no }, without: { yes: all.yes - yes, no: all.no - no } }
         const least = Math.max(peopleMin, shareMin * people)
         if (yes + no < least || people - yes - no < least) return []
         const isSkewed = Math.max(all.yes, all.no) > skewMax * Math.min(all.yes, all.no)
-        return [{ step, trait, people, table, isSkewed, p: associationP(table) }]
+        return [{ step, trait, people, some: some.length, table, isSkewed, p: associationP(table) }]
       })
       const adjusted = benjaminiHochberg(tested.map(({ p }) => p))
       return tested
@@ -72,15 +74,18 @@ export const createAssociations = (funnel: Funnel) => {
             Math.abs(Math.log(b.odds)) - Math.abs(Math.log(a.odds)) || compare(a.trait, b.trait) || a.step - b.step,
         )
         .slice(0, shownMax)
-        .map(({ step, trait, people, isSkewed, q, odds }) => {
+        .map(({ step, trait, people, some, isSkewed, q, odds }) => {
           const name = funnel.steps[step]?.name ?? ''
           const dims = { funnel: funnel.id, step: name, order: String(step + 1), bucket: trait }
           return {
             ...{ step: name, trait, isSkewed },
-            oddsRatio: facts.fact('odds_ratio', odds, { unit: 'ratio', n: people, dims, method: 'odds_ratio_prior_1' }),
+            oddsRatio: facts.fact('odds_ratio', odds, {
+              ...{ unit: 'ratio', n: people, people: some, dims, method: 'odds_ratio_prior_1' },
+            }),
             qValue: facts.fact('odds_ratio_q_value', q, {
               unit: 'score',
               n: people,
+              people: some,
               dims,
               method: 'benjamini_hochberg',
             }),

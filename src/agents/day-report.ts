@@ -1,6 +1,6 @@
 import type { Queryable } from '../db.ts'
 import { createDayFigures } from './day-figures.ts'
-import { type DayTotalsRow, dayTotals, readJourneys, selectTotals } from './day-totals.ts'
+import { type DayTotalsRow, dayTotals, readJourneys, selectEarlier } from './day-totals.ts'
 import type { Calendar, Day } from './days.ts'
 import { definitionOf, type Funnel, type FunnelFile, isForSite } from './funnel-file.ts'
 import {
@@ -43,7 +43,6 @@ const dropoffsMax = 5
 export const makeDay = async (options: DayOptions): Promise<MadeDay> => {
   const { db, calendar, file, siteId, day, asOfMs } = options
   const range = { siteId, fromMs: calendar.startOf(day), toMs: calendar.endOf(day), currency: options.currency }
-  const facts = createFacts({ ...range, dims: { site: siteId, day }, query: visitsQuery })
   const funnels = file.funnels.filter((funnel) => isForSite(funnel, siteId)).map((funnel) => createDayFunnel(funnel))
   const figures = createDayFigures()
   const paths = createPathTally()
@@ -57,7 +56,8 @@ export const makeDay = async (options: DayOptions): Promise<MadeDay> => {
     if (acts) acts.push(...visit.acts)
     else byVisitor.set(visit.visitorKey, [...visit.acts])
   }
-  for (const acts of byVisitor.values()) for (const funnel of funnels) funnel.addVisitor(acts)
+  for (const [visitor, acts] of byVisitor) for (const funnel of funnels) funnel.addVisitor(acts, visitor)
+  const facts = createFacts({ ...range, dims: { site: siteId, day }, query: visitsQuery, people: figures.people() })
   const history = await selectHistory(db, siteId, day)
   const isComplete = asOfMs >= range.toMs
   const counted = { ...figures.totals(), visitors: byVisitor.size }
@@ -67,13 +67,18 @@ export const makeDay = async (options: DayOptions): Promise<MadeDay> => {
   })
   const totals: DayTotalsRow = {
     ...{ sessions: counted.sessions, visitors: counted.visitors, newVisitors: counted.newVisitors },
-    ...{ orders: counted.orders, revenueMicros: counted.revenueMicros, converted: counted.converted },
+    ...{ orders: counted.orders, paidOrders: counted.paidOrders, ordering: figures.ordering() },
+    ...{ revenueMicros: counted.revenueMicros, converted: counted.converted },
+    usedFunnels: funnels.filter(({ tally }) => isUsed(tally)).map(({ funnel }) => funnel.id),
     ...{ sent: counted.sent, arrived: counted.arrived, level: quality.level, isComplete },
   }
   const journeys = await readJourneys(db, figures.converted(), range, file.attribution.lookback_days)
-  const summaries = funnels.filter(({ tally }) => isUsed(tally)).map((one) => one.summary(facts, siteId))
+  const earlier = await selectEarlier(db, siteId, day)
+  // On its worst day nobody gets beyond the first step of a funnel: that it is the site's shows on the days before.
+  const summaries = funnels
+    .filter(({ funnel, tally }) => isUsed(tally) || earlier.usedFunnels.has(funnel.id))
+    .map((one) => one.summary(facts, siteId))
   const site = history.find((one) => one.day === day)
-  const before = await selectTotals(db, siteId, day)
   return {
     totals,
     cells: funnels.flatMap(({ funnel, cells }) =>
@@ -81,7 +86,7 @@ export const makeDay = async (options: DayOptions): Promise<MadeDay> => {
     ),
     report: {
       ...{ rawSite: siteId, day, window: facts.window, isComplete, previousDay: null, nextDay: null, quality },
-      totals: dayTotals(facts, totals, figures, journeys, before, {
+      totals: dayTotals(facts, totals, figures, journeys, earlier.sameWeekday, {
         events: (site?.events ?? 0) - (site?.botEvents ?? 0),
         pageviews: site?.pageviews ?? 0,
       }),
@@ -89,7 +94,7 @@ export const makeDay = async (options: DayOptions): Promise<MadeDay> => {
       topDropoffs: topDropoffs(summaries),
       ...figures.breakdowns(facts),
       searches: figures.searches(facts),
-      slowPages: await readSlowPages(db, facts, siteId, day),
+      slowPages: await readSlowPages(db, facts, { siteId, day, viewers: figures.viewers }),
       friction: figures.friction(facts),
       paths: paths.graph(facts),
       alertIds: [],
@@ -108,12 +113,12 @@ const createDayFunnel = (funnel: Funnel) => {
     addVisit(visit: Visit, hour: number): void {
       if (funnel.counts !== 'sessions') return
       const progress = matcher(visit.acts)
-      addProgress(tally, progress)
+      addProgress(tally, progress, visit.personKey)
       cells.add(hour, visit.device, visit.channel, visit.isNew ? 'new' : 'returning', progress.length)
     },
     /** Of one day: how far a visitor came on it. */
-    addVisitor(acts: readonly Act[]): void {
-      if (funnel.counts === 'visitors') addProgress(tally, matcher(acts))
+    addVisitor(acts: readonly Act[], visitor: string): void {
+      if (funnel.counts === 'visitors') addProgress(tally, matcher(acts), visitor)
     },
     summary: (facts: FactMaker, siteId: string): FunnelSummary => summarizeFunnel(funnel, tally, facts, siteId),
   }
@@ -123,7 +128,7 @@ const topDropoffs = (funnels: readonly FunnelSummary[]): DropoffPoint[] =>
   funnels
     .flatMap(({ funnelId, name, steps }) =>
       steps.flatMap((step, index) =>
-        step.lost && step.dropoff
+        step.lost && step.dropoff && step.dropoff.value !== null
           ? [
               {
                 ...{ funnelId, funnelName: name, fromStep: step.name, toStep: steps[index + 1]?.name ?? '' },

@@ -1,8 +1,8 @@
 import type { Queryable } from '../db.ts'
 import type { DayFigures } from './day-figures.ts'
-import { addDays, type Day, dayMs } from './days.ts'
+import { addDays, type Day, dayMs, daysBetween } from './days.ts'
 import type { Fact } from './fact.ts'
-import type { FactMaker } from './make-fact.ts'
+import type { Compared, FactMaker } from './make-fact.ts'
 import type { DayReport, QualityVerdict } from './report.ts'
 import { median, quantileOfSorted } from './statistics/quantiles.ts'
 import { type Range, selectVisitsOf, type Visit } from './visits.ts'
@@ -13,8 +13,13 @@ export type DayTotalsRow = {
   visitors: number
   newVisitors: number
   orders: number
+  /** Orders whose worth is in `revenueMicros`, and who ordered, counted up to ten. Days of earlier versions lack them. */
+  paidOrders?: number
+  ordering?: number
   revenueMicros: number
   converted: number
+  /** Funnels of which somebody got beyond the first step. */
+  usedFunnels?: string[]
   sent: number
   arrived: number
   /** The quality verdict, and whether the day was over. */
@@ -42,14 +47,30 @@ export const readJourneys = async (
   })
 }
 
-/** Totals of the four same weekdays before. */
-export const selectTotals = async (db: Queryable, siteId: string, day: Day): Promise<DayTotalsRow[]> => {
-  const days = [7, 14, 21, 28].map((back) => addDays(day, -back))
-  const rows = await db.query<{ totals: string }>(
-    `select totals from site_days where site_id = $1::text and day = any($2::date[]) and totals is not null order by day`,
-    [siteId, days],
+export type EarlierDays = {
+  /** The four same weekdays before, without days that were not over and those whose tracking was not in order. */
+  sameWeekday: DayTotalsRow[]
+  /** Funnels that were used in the four weeks before. */
+  usedFunnels: ReadonlySet<string>
+}
+
+const weeks = 4
+
+/** What a day is compared with. */
+export const selectEarlier = async (db: Queryable, siteId: string, day: Day): Promise<EarlierDays> => {
+  const rows = await db.query<{ day: string; totals: string }>(
+    `select day::text as day, totals from site_days
+     where site_id = $1::text and day >= $2::date and day < $3::date and totals is not null order by day`,
+    [siteId, addDays(day, -7 * weeks), day],
   )
-  return rows.map(({ totals }) => JSON.parse(totals) as DayTotalsRow)
+  const days = rows.map((row) => ({ day: row.day, totals: JSON.parse(row.totals) as DayTotalsRow }))
+  return {
+    sameWeekday: days
+      .filter((one) => daysBetween(one.day, day) % 7 === 0)
+      .map(({ totals }) => totals)
+      .filter(({ level, isComplete }) => level !== 'red' && isComplete),
+    usedFunnels: new Set(days.flatMap(({ totals }) => totals.usedFunnels ?? [])),
+  }
 }
 
 const weekdaysToCompareMin = 2
@@ -62,46 +83,56 @@ export const dayTotals = (
   before: readonly DayTotalsRow[],
   counted: { events: number; pageviews: number },
 ): DayReport['totals'] => {
-  const { sessions, visitors, newVisitors, orders, revenueMicros, converted } = totals
-  const { pageviews, bounces } = figures.totals()
-  const usual = (value: (row: DayTotalsRow) => number) => {
+  const { sessions, visitors, newVisitors, orders, paidOrders = orders, revenueMicros, converted } = totals
+  const { pageviews, bounces, buyers } = figures.totals()
+  const ordering = figures.ordering()
+  const usual = (
+    value: (row: DayTotalsRow) => number,
+    people: (row: DayTotalsRow) => number = (row) => row.visitors,
+    grain?: number,
+  ): Compared | undefined => {
     if (before.length < weekdaysToCompareMin) return undefined
-    return { value: median(before.map(value)) ?? 0, n: before.length, basis: 'median of the same weekday' }
+    const days = before.map(value)
+    // The median is the value of the day in the middle, or of two: it is about as many people as the smaller of them.
+    const middle = [...before]
+      .sort((a, b) => value(a) - value(b))
+      .slice(Math.ceil(before.length / 2) - 1, Math.floor(before.length / 2) + 1)
+    const basis = 'median of the same weekday'
+    return { value: median(days) ?? 0, n: Math.min(...middle.map(people)), basis, days, ...(grain && { grain }) }
   }
+  const orderingOf = (row: DayTotalsRow): number => row.ordering ?? 0
+  /** What an order brought on those days, else today: the size of a case of revenue. */
+  const [paid, micros] = [...before, ...(before.some((row) => row.revenueMicros > 0) ? [] : [totals])].reduce(
+    ([some, sum], row) => [some + (row.paidOrders ?? row.orders), sum + row.revenueMicros],
+    [0, 0],
+  )
   const taken = Float64Array.from(journeys.map(({ seconds }) => seconds)).sort()
   const seconds = (metric: 'journey_seconds' | 'journey_seconds_p90', share: number): Fact =>
     facts.fact(metric, quantileOfSorted(taken, share), {
-      ...{ unit: 'seconds', n: taken.length, method: 'quantile_type_7' },
+      ...{ unit: 'seconds', n: taken.length, people: ordering, method: 'quantile_type_7' },
     })
   return {
     events: facts.count('events', counted.events),
     pageviews: facts.count('pageviews', counted.pageviews),
-    sessions: facts.count(
-      'sessions',
-      sessions,
-      {},
-      usual((row) => row.sessions),
-    ),
-    visitors: facts.count(
-      'visitors',
-      visitors,
-      {},
-      usual((row) => row.visitors),
-    ),
-    newVisitors: facts.count(
-      'new_visitors',
-      newVisitors,
-      {},
-      usual((row) => row.newVisitors),
-    ),
+    sessions: facts.count('sessions', sessions, {}, { compare: usual((row) => row.sessions) }),
+    visitors: facts.count('visitors', visitors, {}, { compare: usual((row) => row.visitors) }),
+    newVisitors: facts.count('new_visitors', newVisitors, {}, { compare: usual((row) => row.newVisitors) }),
     returningVisitors: facts.count('returning_visitors', visitors - newVisitors),
-    orders: facts.count(
-      'orders',
-      orders,
+    orders: facts.count('orders', orders, {}, { people: ordering, compare: usual((row) => row.orders, orderingOf) }),
+    revenue: facts.money(
+      'revenue',
+      revenueMicros,
+      paidOrders,
       {},
-      usual((row) => row.orders),
+      {
+        people: buyers.length,
+        compare: usual(
+          (row) => row.revenueMicros / 1e6,
+          (row) => Math.min(orderingOf(row), row.paidOrders ?? 0),
+          micros / 1e6 / Math.max(1, paid),
+        ),
+      },
     ),
-    revenue: facts.money('revenue', revenueMicros, orders, {}, { compare: usual((row) => row.revenueMicros / 1e6) }),
     conversionRate: facts.share(
       'conversion_rate',
       converted,
@@ -111,7 +142,14 @@ export const dayTotals = (
         compare: usual((row) => (row.sessions === 0 ? 0 : row.converted / row.sessions)),
       },
     ),
-    averageOrderValue: facts.money('average_order_value', orders === 0 ? null : revenueMicros / orders, orders),
+    // Orders in another currency, or without an amount, are worth nothing here: they are no part of the average, either.
+    averageOrderValue: facts.money(
+      'average_order_value',
+      paidOrders === 0 ? null : revenueMicros / paidOrders,
+      paidOrders,
+      {},
+      { people: buyers.length },
+    ),
     engagedSeconds: facts.fact('engaged_seconds', figures.engagedMedian(), {
       ...{ unit: 'seconds', n: sessions, method: 'quantile_type_7' },
     }),
@@ -122,7 +160,7 @@ export const dayTotals = (
     journeySeconds: seconds('journey_seconds', 0.5),
     journeySecondsP90: seconds('journey_seconds_p90', 0.9),
     journeySessions: facts.fact('journey_sessions', median(journeys.map((one) => one.sessions)), {
-      ...{ n: journeys.length, method: 'quantile_type_7' },
+      ...{ n: journeys.length, people: ordering, method: 'quantile_type_7' },
     }),
   }
 }

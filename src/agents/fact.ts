@@ -11,6 +11,10 @@ export type Fact = {
   readonly unit: FactUnit
   /** The sample behind the value: the denominator of a share, the cases of a median, the count itself for a count. */
   readonly n: number
+  /** Distinct people behind it, counted up to ten; absent where only cases are known. */
+  readonly people?: number
+  /** How many figures of its kind there are, itself included, where all are listed: only then one can be the largest. */
+  readonly among?: number
   readonly window: FactWindow
   readonly dims: FactDims
   /** Name of the method, a heading of docs/agents.md: `wilson`, `bg_nbd`, `markov_removal` … `count` for plain counting. */
@@ -23,8 +27,11 @@ export type Fact = {
   readonly compare?: {
     readonly value: number
     readonly direction: Direction
+    /** The cases behind that value. */
     readonly n: number
     readonly basis: string
+    /** Where the fact's own value is to be expected with 95 %, were nothing different. */
+    readonly chance?: { readonly low: number; readonly high: number }
   }
   /** Why there is no value, in one plain sentence without any string from an event. */
   readonly notEnoughHistory?: string
@@ -134,6 +141,7 @@ export const factMetrics = [
   'journey_seconds_p90',
   'journey_sessions',
   'entries',
+  'entry_share',
   'exits',
   'exit_share',
   'searches',

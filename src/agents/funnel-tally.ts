@@ -1,3 +1,4 @@
+import { addPerson, type People } from './enough-people.ts'
 import type { FactDims } from './fact.ts'
 import type { Funnel } from './funnel-file.ts'
 import type { FactMaker } from './make-fact.ts'
@@ -8,18 +9,25 @@ import { quantileOfSorted } from './statistics/quantiles.ts'
 /** How many got how far, and how long each step took, in seconds. */
 export type FunnelTally = {
   entered: number[]
+  /** Whoever reached a step, and whoever did not go on from it, counted up to ten. */
+  people: People[]
+  lost: People[]
   stepSeconds: number[][]
   totalSeconds: number[]
 }
 
 export const createFunnelTally = ({ steps }: Funnel): FunnelTally => ({
   entered: steps.map(() => 0),
+  ...{ people: steps.map(() => []), lost: steps.map(() => []) },
   stepSeconds: steps.map(() => []),
   totalSeconds: [],
 })
 
-export const addProgress = (tally: FunnelTally, progress: Progress): void => {
+export const addProgress = (tally: FunnelTally, progress: Progress, person: string): void => {
+  const left = tally.lost[progress.length - 1]
+  if (left) addPerson(left, person)
   for (const [index, atMs] of progress.entries()) {
+    addPerson(tally.people[index] ?? [], person)
     tally.entered[index] = (tally.entered[index] ?? 0) + 1
     if (index > 0) tally.stepSeconds[index]?.push((atMs - (progress[index - 1] ?? atMs)) / 1000)
   }
@@ -38,6 +46,7 @@ export const summarizeFunnel = (
   const all = tally.entered[0] ?? 0
   const done = tally.entered.at(-1) ?? 0
   const dims = { funnel: funnel.id }
+  const [some, finished] = [tally.people[0]?.length ?? 0, tally.people.at(-1)?.length ?? 0]
   const total = Float64Array.from(tally.totalSeconds).sort()
   return {
     ...{ rawSite: siteId, funnelId: funnel.id, name: funnel.name, order: funnel.order, counts: funnel.counts },
@@ -46,9 +55,9 @@ export const summarizeFunnel = (
     steps: funnel.steps.map((step, index) =>
       stepReport(funnel, tally, facts, index, { ...dims, step: step.name, order: String(index + 1) }),
     ),
-    conversion: facts.share('funnel_conversion', done, all, dims),
-    secondsMedian: seconds(facts, 'funnel_seconds_median', total, 0.5, dims),
-    secondsP90: seconds(facts, 'funnel_seconds_p90', total, 0.9, dims),
+    conversion: facts.share('funnel_conversion', done, all, dims, { people: some }),
+    secondsMedian: seconds(facts, 'funnel_seconds_median', total, 0.5, dims, finished),
+    secondsP90: seconds(facts, 'funnel_seconds_p90', total, 0.9, dims, finished),
   }
 }
 
@@ -63,16 +72,32 @@ const stepReport = (
   const before = tally.entered[index - 1] ?? 0
   const next = tally.entered[index + 1]
   const taken = Float64Array.from(tally.stepSeconds[index] ?? []).sort()
+  const peopleAt = (at: number): number => tally.people[at]?.length ?? 0
+  const all = funnel.steps.length
+  const own = { people: peopleAt(index), among: all }
   return {
     index,
     name: funnel.steps[index]?.name ?? '',
-    entered: facts.count('step_entered', entered, dims),
-    conversion: index === 0 ? null : facts.share('step_conversion', entered, before, dims),
-    conversionFromFirst: facts.share('step_conversion_from_first', entered, tally.entered[0] ?? 0, dims),
-    dropoff: next === undefined ? null : facts.share('step_dropoff', entered - next, entered, dims),
-    lost: next === undefined ? null : facts.count('step_lost', entered - next, dims),
-    secondsMedian: index === 0 ? null : seconds(facts, 'step_seconds_median', taken, 0.5, dims),
-    secondsP90: index === 0 ? null : seconds(facts, 'step_seconds_p90', taken, 0.9, dims),
+    entered: facts.count('step_entered', entered, dims, own),
+    conversion:
+      index === 0
+        ? null
+        : facts.share('step_conversion', entered, before, dims, { people: peopleAt(index - 1), among: all - 1 }),
+    conversionFromFirst: facts.share('step_conversion_from_first', entered, tally.entered[0] ?? 0, dims, {
+      ...{ people: peopleAt(0), among: all },
+    }),
+    dropoff:
+      next === undefined
+        ? null
+        : facts.share('step_dropoff', entered - next, entered, dims, { ...own, among: all - 1 }),
+    lost:
+      next === undefined
+        ? null
+        : facts.count('step_lost', entered - next, dims, {
+            ...{ people: tally.lost[index]?.length ?? 0, among: all - 1 },
+          }),
+    secondsMedian: index === 0 ? null : seconds(facts, 'step_seconds_median', taken, 0.5, dims, own.people),
+    secondsP90: index === 0 ? null : seconds(facts, 'step_seconds_p90', taken, 0.9, dims, own.people),
   }
 }
 
@@ -82,9 +107,10 @@ const seconds = (
   sorted: Float64Array,
   share: number,
   dims: FactDims,
+  people: number,
 ) =>
   facts.fact(metric, quantileOfSorted(sorted, share), {
-    ...{ unit: 'seconds', n: sorted.length, dims, method: 'quantile_type_7' },
+    ...{ unit: 'seconds', n: sorted.length, people, dims, method: 'quantile_type_7' },
     ...(sorted.length === 0 && { notEnoughHistory: 'Nobody took this step.' }),
   })
 

@@ -1,3 +1,4 @@
+import { changeOf } from './clear-change.ts'
 import type { Fact } from './fact.ts'
 import { hash16 } from './make-fact.ts'
 import type { DayReport, Insight, Severity } from './report.ts'
@@ -18,11 +19,12 @@ export const insightsOf = (report: DayReport): Insight[] => {
   const isJudged = isComplete && !quality.vetoes.includes('judgement')
   const changed = isJudged
     ? [totals.sessions, totals.visitors, totals.newVisitors, totals.orders, totals.revenue, totals.conversionRate]
-        .filter(({ value, compare, n, unit, interval }) => {
+        .filter((one) => {
+          const { value, compare, n, unit, interval } = one
           if (value === null || !compare || compare.value === 0) return false
-          if (Math.abs(value / compare.value - 1) < changeMin) return false
-          // What lies within a share's own interval is chance. Money is as many cases as the orders that brought it.
-          if (interval) return n >= casesMin && (compare.value < interval.low || compare.value > interval.high)
+          if (Math.abs(value / compare.value - 1) < changeMin || changeOf(one) === 'unclear') return false
+          if (interval) return n >= casesMin
+          // Money is as many cases as the orders that brought it.
           const { orders } = totals
           const [cases, before] =
             unit === 'count' ? [n, compare.value] : [orders.value ?? 0, orders.compare?.value ?? 0]

@@ -153,7 +153,7 @@ const volumeCheck = (
   const isRed = change < -volumeRed && (center >= volumeRedEventsMin || (value === 0 && center >= volumeEventsMin))
   const isSmall = center < volumeEventsMin && value < volumeEventsMin
   const level = !isUnusual || isSmall || Math.abs(change) < volumeAmber ? 'green' : isRed ? 'red' : 'amber'
-  return made(level, { compare: { value: center, n: same.length, basis: 'median of the same weekday' } })
+  return made(level, { compare: { value: center, n: center, basis: 'median of the same weekday', days: same } })
 }
 
 const humanEvents = ({ events, botEvents }: SiteDay): number => events - botEvents

@@ -1,15 +1,27 @@
 import { createHash } from 'node:crypto'
 import { isoOf } from './days.ts'
 import type { Direction, Fact, FactDims, FactMetric, FactUnit, FactWindow } from './fact.ts'
+import { predictionInterval } from './statistics/prediction.ts'
 import { wilson } from './statistics/wilson.ts'
 
+export type Compared = {
+  value: number
+  /** The cases behind that value. */
+  n: number
+  basis: string
+  /** The values of the days that it is made of, and the size of a case where they are sums: they tell what chance does. */
+  days?: readonly number[]
+  grain?: number
+}
 export type FactOptions = {
   unit?: FactUnit
   n?: number
+  people?: number | undefined
+  among?: number | undefined
   dims?: FactDims
   method?: string
   interval?: Fact['interval']
-  compare?: { value: number; n: number; basis: string } | undefined
+  compare?: Compared | undefined
   notEnoughHistory?: string | undefined
   isPersonal?: true
   currency?: string | undefined
@@ -17,7 +29,7 @@ export type FactOptions = {
 export type FactMaker = {
   readonly window: FactWindow
   fact(metric: FactMetric, value: number | null, options?: FactOptions): Fact
-  count(metric: FactMetric, value: number, dims?: FactDims, compare?: FactOptions['compare']): Fact
+  count(metric: FactMetric, value: number, dims?: FactDims, options?: FactOptions): Fact
   /** A share with its Wilson interval; null of nothing. */
   share(metric: FactMetric, part: number, of: number, dims?: FactDims, options?: FactOptions): Fact
   /** Money, in dollars or in the site's currency. */
@@ -34,6 +46,8 @@ export const createFacts = (options: {
   toMs: number
   query: string
   currency?: string | undefined
+  /** The people of the site and window, where they were counted: behind every fact that says nothing else. */
+  people?: number
   /** All of them are about one person. */
   isPersonal?: true
 }): FactMaker => {
@@ -49,18 +63,21 @@ export const createFacts = (options: {
   const fact: FactMaker['fact'] = (metric, value, given = {}) => {
     const dims = { ...options.dims, ...given.dims }
     const method = given.method ?? 'count'
+    const people = given.people ?? options.people
     return {
       id: `f_${hash16(JSON.stringify([metric, Object.entries(dims).sort(), window]))}`,
       metric,
       value: exact(value),
       unit: given.unit ?? 'count',
       n: given.n ?? Math.round(value ?? 0),
+      ...(people !== undefined && { people }),
+      ...(given.among !== undefined && { among: given.among }),
       window,
       dims,
       method,
       queryHash: queryHash(method),
       ...(given.interval && { interval: rounded(given.interval) }),
-      ...(given.compare && value !== null && { compare: comparison(value, given.compare) }),
+      ...(given.compare && value !== null && { compare: comparison(value, given.compare, given.unit ?? 'count') }),
       ...(given.notEnoughHistory !== undefined && { notEnoughHistory: given.notEnoughHistory }),
       ...((given.isPersonal || options.isPersonal) && { isPersonal: true as const }),
       ...(given.currency !== undefined && { currency: given.currency }),
@@ -69,7 +86,7 @@ export const createFacts = (options: {
   return {
     window,
     fact,
-    count: (metric, value, dims = {}, compare) => fact(metric, value, { dims, compare }),
+    count: (metric, value, dims = {}, given = {}) => fact(metric, value, { dims, ...given }),
     share: (metric, part, of, dims = {}, given = {}) =>
       fact(metric, of === 0 ? null : part / of, {
         ...{ unit: 'share', n: of, dims, method: 'wilson', ...given },
@@ -94,9 +111,14 @@ const rounded = ({ low, high, level }: NonNullable<Fact['interval']>): NonNullab
 /** Differences below this share of what is compared with are called flat. */
 const flatShare = 0.02
 
-const comparison = (value: number, to: { value: number; n: number; basis: string }): NonNullable<Fact['compare']> => ({
-  ...{ value: exact(to.value) ?? 0, direction: directionOf(value, to.value), n: to.n, basis: to.basis },
-})
+const comparison = (value: number, to: Compared, unit: FactUnit): NonNullable<Fact['compare']> => {
+  const isSum = unit === 'count' || unit === 'usd' || unit === 'money'
+  const chance = isSum && to.days && predictionInterval(to.value, to.days, to.grain)
+  return {
+    ...{ value: exact(to.value) ?? 0, direction: directionOf(value, to.value), n: to.n, basis: to.basis },
+    ...(chance && { chance: { low: exact(chance.low) ?? 0, high: exact(chance.high) ?? 0 } }),
+  }
+}
 
 export const directionOf = (value: number, before: number): Direction => {
   if (Math.abs(value - before) <= flatShare * Math.abs(before)) return 'flat'

@@ -4,7 +4,7 @@ import type { Touch } from './attribution/touch-weights.ts'
 import { makeCohorts } from './cohorts.ts'
 import { addDays, type Calendar, type Day, dayMs } from './days.ts'
 import { type FunnelFile, isForSite } from './funnel-file.ts'
-import { makeHeatmaps } from './heatmaps.ts'
+import { createPageViewers, makeHeatmaps, selectBusyPages } from './heatmaps.ts'
 import { createFacts } from './make-fact.ts'
 import type {
   AttributionReport,
@@ -15,7 +15,7 @@ import type {
   QualityVerdict,
 } from './report.ts'
 import { selectReports } from './report-rows.ts'
-import { readPersons, type Visit, visitsQuery } from './visits.ts'
+import { type PersonVisits, readPersons, type Visit, visitsQuery } from './visits.ts'
 import { createWindowFunnel } from './window-funnel.ts'
 
 /** Days that funnels, attribution and heat maps look at. */
@@ -46,11 +46,15 @@ export const makeWindows = async (options: WindowOptions): Promise<MadeWindows> 
   const facts = createFacts({ dims: { site: siteId }, fromMs, toMs, query: visitsQuery, currency })
   const funnels = file.funnels.filter((funnel) => isForSite(funnel, siteId)).map(createWindowFunnel)
   const attribution = createAttribution(file.attribution.path)
-  for await (const { visits } of readPersons(db, { siteId, fromMs: fromMs - lookbackMs, toMs, currency })) {
+  const window = { from: firstDay, to: lastDay }
+  const busy = await selectBusyPages(db, siteId, window)
+  const pages = createPageViewers(busy)
+  for await (const { personKey, visits } of readPersons(db, { siteId, fromMs: fromMs - lookbackMs, toMs, currency })) {
     const inside = visits.filter(({ startMs }) => startMs >= fromMs)
     if (inside.length === 0) continue
     for (const funnel of funnels) funnel.addPerson(inside, ({ startMs }) => calendar.dayOf(startMs))
-    attribute(attribution, visits, inside, lookbackMs, currency)
+    attribute(attribution, { personKey, visits }, inside, { lookbackMs, currency })
+    for (const visit of inside) pages.add(visit)
   }
   const credited = attribution.report(facts, {
     ...{ siteId, goal: 'purchase', lookbackDays: file.attribution.lookback_days },
@@ -67,7 +71,7 @@ export const makeWindows = async (options: WindowOptions): Promise<MadeWindows> 
       })),
     attribution: credited,
     cohorts,
-    heatmaps: await makeHeatmaps(db, calendar, siteId, { from: firstDay, to: lastDay }),
+    heatmaps: await makeHeatmaps(db, calendar, siteId, window, { busy, viewers: pages.viewers }),
   }
 }
 
@@ -76,10 +80,9 @@ const buysAtTheEnd = (event: string | string[] | undefined): boolean => [event].
 /** Each order with the visits that led to it; who ordered nothing in the window walked a path that led nowhere. */
 const attribute = (
   attribution: Attribution,
-  visits: readonly Visit[],
+  { personKey, visits }: PersonVisits,
   inside: readonly Visit[],
-  lookbackMs: number,
-  currency: string | undefined,
+  { lookbackMs, currency }: { lookbackMs: number; currency: string | undefined },
 ): void => {
   const buying = inside.filter(({ orders }) => orders > 0)
   for (const buyer of buying)
@@ -89,7 +92,7 @@ const attribute = (
         .filter(({ startMs }) => startMs <= buyer.startMs && startMs >= atMs - lookbackMs)
         .map(({ channel, startMs }): Touch => ({ channel, ageDays: (atMs - startMs) / dayMs }))
       const isOurs = paidIn === undefined || currency === undefined || paidIn === currency
-      attribution.addConversion(path, isOurs ? revenueMicros : 0)
+      attribution.addConversion(path, isOurs ? revenueMicros : 0, personKey)
     }
   const last = inside.at(-1)
   if (buying.length > 0 || !last) return
@@ -97,6 +100,7 @@ const attribute = (
     inside
       .filter(({ startMs }) => startMs >= last.startMs - lookbackMs)
       .map(({ channel, startMs }) => ({ channel, ageDays: (last.startMs - startMs) / dayMs })),
+    personKey,
   )
 }
 

@@ -30,7 +30,7 @@ export type NarrativeRequest = {
   /** Of the note; stable over runs. */
   readonly noteId: string
   readonly subject: NarrativeSubject
-  /** What may be pointed at. Facts about a single person, or with n below 10, are left out by who asks and by who answers. */
+  /** What may be pointed at. Facts about a single person, or about fewer than 10, are left out by who asks and by who answers. */
   readonly facts: readonly Fact[]
   /** Stands wherever no better text could be had. */
   readonly plain: Narrative

@@ -67,13 +67,13 @@ export const makeSegments = async (
     const { id, name, description } = segment
     const rule = describeRule(segment.rule)
     const dims = { segment: id }
-    const size = facts.count('segment_size', sum.size, dims)
+    const size = facts.count('segment_size', sum.size, dims, { people: sum.size })
     const earlier = before.get(id)
     // Sizes by another rule are no trend.
     const trend = earlier?.rule === rule ? earlier.trend.filter((one) => (one.dims.day ?? '') < day) : []
     return {
       ...{ id, name, description, rule, size },
-      share: facts.share('segment_share', sum.size, all, dims),
+      share: facts.share('segment_share', sum.size, all, dims, { people: sum.size }),
       trend: [...trend, size].slice(-trendDaysMax),
       figures: figuresOf(facts, dims, sum),
       customerKeys: sum.customers
@@ -101,8 +101,8 @@ const addPerson = (sum: Sum, row: PersonRow, alive: number | null, customerKey: 
 }
 
 const figuresOf = (facts: ReturnType<typeof createFacts>, dims: { segment: string }, sum: Sum): Fact[] => [
-  facts.count('segment_orders', sum.orders, dims),
-  facts.money('segment_revenue', sum.micros, sum.size, dims),
+  facts.count('segment_orders', sum.orders, dims, { people: sum.buyers }),
+  facts.money('segment_revenue', sum.micros, sum.buyers, dims, { people: sum.buyers }),
   facts.fact('segment_conversion_rate', sum.size === 0 ? null : sum.buyers / sum.size, {
     ...{ unit: 'share', n: sum.size, dims, method: 'wilson' },
     ...(sum.size > 0 && { interval: wilson(sum.buyers, sum.size) }),

@@ -9,7 +9,11 @@ const slowPagesMax = 10
 const measurementsMin = 10
 
 /** Loading times of the day's pages, all devices together. */
-export const readSlowPages = async (db: Queryable, facts: FactMaker, siteId: string, day: Day): Promise<CountRow[]> => {
+export const readSlowPages = async (
+  db: Queryable,
+  facts: FactMaker,
+  { siteId, day, viewers }: { siteId: string; day: Day; viewers: (page: string) => number },
+): Promise<CountRow[]> => {
   const rows = await db.query<{ path: string; lcp: string }>(
     `select path, lcp from page_days where site_id = $1::text and day = $2::date and lcp::text <> '[]' and path <> ''`,
     [siteId, day],
@@ -26,7 +30,7 @@ export const readSlowPages = async (db: Queryable, facts: FactMaker, siteId: str
     .map(([page, times]) => ({
       rawValue: page,
       count: facts.fact('page_load_p75', (quantileOfSorted(Float64Array.from(times).sort(), 0.75) ?? 0) / 1000, {
-        ...{ unit: 'seconds', n: times.length, dims: { page }, method: 'lcp_p75' },
+        ...{ unit: 'seconds', n: times.length, people: viewers(page), dims: { page }, method: 'lcp_p75' },
       }),
     }))
     .sort((a, b) => (b.count.value ?? 0) - (a.count.value ?? 0) || compare(a.rawValue, b.rawValue))

@@ -26,6 +26,8 @@ export type Visit = {
   pageviews: number
   engagedMs: number
   orders: number
+  /** Orders whose worth is in `revenueMicros`. */
+  paidOrders: number
   revenueMicros: number
   acts: Act[]
   /** Of all its page loads: events that were sent, as far as can be told, and those that arrived. */
@@ -66,14 +68,16 @@ export const visitsQuery = `select ${columns}
   where s.site_id = $1::text and s.started_at >= $2::timestamptz and s.started_at < $3::timestamptz and not s.is_bot`
 
 /** Amounts in another currency than the site's cannot be added to it: such orders count, and their worth does not. */
-const revenueOf = (acts: readonly Act[], currency: string | undefined): number =>
-  acts.reduce(
-    (sum, act) =>
-      act.type === 'purchase' && (act.currency === undefined || currency === undefined || act.currency === currency)
-        ? sum + (act.revenueMicros ?? 0)
-        : sum,
-    0,
-  )
+const revenueOf = (acts: readonly Act[], currency: string | undefined): Pick<Visit, 'paidOrders' | 'revenueMicros'> => {
+  let [paidOrders, revenueMicros] = [0, 0]
+  for (const { type, revenueMicros: worth = 0, currency: paidIn } of acts) {
+    const isOurs = paidIn === undefined || currency === undefined || paidIn === currency
+    if (type !== 'purchase' || !isOurs || worth <= 0) continue
+    paidOrders++
+    revenueMicros += worth
+  }
+  return { paidOrders, revenueMicros }
+}
 
 const visitOf = (row: Row, currency: string | undefined): Visit => {
   const acts = readTrail(row.trail, row.started)
@@ -103,7 +107,7 @@ const visitOf = (row: Row, currency: string | undefined): Visit => {
     pageviews: row.pageviews,
     engagedMs: row.engaged_ms,
     orders: row.orders,
-    revenueMicros: row.orders === 0 ? 0 : revenueOf(acts, currency),
+    ...(row.orders === 0 ? { paidOrders: 0, revenueMicros: 0 } : revenueOf(acts, currency)),
     acts,
     sent,
     arrived,

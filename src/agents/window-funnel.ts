@@ -1,5 +1,6 @@
 import { createAssociations } from './associations.ts'
 import type { Day } from './days.ts'
+import { addPerson, type People } from './enough-people.ts'
 import type { Funnel } from './funnel-file.ts'
 import { addProgress, createFunnelTally, type FunnelTally, isUsed, summarizeFunnel } from './funnel-tally.ts'
 import type { FactMaker } from './make-fact.ts'
@@ -14,24 +15,25 @@ export const createWindowFunnel = (funnel: Funnel) => {
   const matcher = createMatcher(funnel)
   const tally = createFunnelTally(funnel)
   const kinds = new Map<string, { dimension: FunnelSegment['dimension']; value: string; tally: FunnelTally }>()
-  const days = new Map<Day, { all: number; done: number }>()
+  const days = new Map<Day, { all: number; done: number; people: People }>()
   const associations = createAssociations(funnel)
   const last = funnel.steps.length
 
   const add = (first: Visit, acts: Visit['acts'], day: Day): Progress => {
     const progress = matcher(acts)
     if (progress.length === 0) return progress
-    addProgress(tally, progress)
+    addProgress(tally, progress, first.personKey)
     const values = { device: first.device, channel: first.channel, visitor_kind: first.isNew ? 'new' : 'returning' }
     for (const dimension of dimensions) {
       const key = `${dimension} ${values[dimension]}`
       const kind = kinds.get(key) ?? { dimension, value: values[dimension], tally: createFunnelTally(funnel) }
       kinds.set(key, kind)
-      addProgress(kind.tally, progress)
+      addProgress(kind.tally, progress, first.personKey)
     }
-    const counted = days.get(day) ?? { all: 0, done: 0 }
+    const counted = days.get(day) ?? { all: 0, done: 0, people: [] }
     days.set(day, counted)
     counted.all++
+    addPerson(counted.people, first.personKey)
     if (progress.length === last) counted.done++
     return progress
   }
@@ -69,11 +71,20 @@ export const createWindowFunnel = (funnel: Funnel) => {
               dimensions.indexOf(a.dimension) - dimensions.indexOf(b.dimension) ||
               (b.tally.entered[0] ?? 0) - (a.tally.entered[0] ?? 0),
           )
-          .map((kind) => segmentOf(funnel, kind, facts)),
+          .map((kind) =>
+            segmentOf(
+              funnel,
+              kind,
+              facts,
+              [...kinds.values()].filter(({ dimension }) => dimension === kind.dimension).length,
+            ),
+          ),
         flow: flowOf(summary, facts),
         trend: [...days]
           .sort(([a], [b]) => (a < b ? -1 : 1))
-          .map(([day, { all, done }]) => facts.share('funnel_conversion', done, all, { funnel: funnel.id, day })),
+          .map(([day, { all, done, people }]) =>
+            facts.share('funnel_conversion', done, all, { funnel: funnel.id, day }, { people: people.length }),
+          ),
         associations: associations.report(facts),
       }
     },
@@ -85,16 +96,24 @@ const segmentOf = (
   funnel: Funnel,
   { dimension, value, tally }: { dimension: FunnelSegment['dimension']; value: string; tally: FunnelTally },
   facts: FactMaker,
+  among: number,
 ): FunnelSegment => ({
   ...{ dimension, value },
   entered: tally.entered.map((entered, index) =>
-    facts.count('step_entered', entered, {
-      ...{ funnel: funnel.id, step: funnel.steps[index]?.name ?? '', order: String(index + 1), [dimension]: value },
-    }),
+    facts.count(
+      'step_entered',
+      entered,
+      { funnel: funnel.id, step: funnel.steps[index]?.name ?? '', order: String(index + 1), [dimension]: value },
+      { people: tally.people[index]?.length ?? 0 },
+    ),
   ),
-  conversion: facts.share('funnel_conversion', tally.entered.at(-1) ?? 0, tally.entered[0] ?? 0, {
-    ...{ funnel: funnel.id, [dimension]: value },
-  }),
+  conversion: facts.share(
+    'funnel_conversion',
+    tally.entered.at(-1) ?? 0,
+    tally.entered[0] ?? 0,
+    { funnel: funnel.id, [dimension]: value },
+    { people: tally.people[0]?.length ?? 0, among },
+  ),
 })
 
 /** Steps in a row, and from each the way out. */

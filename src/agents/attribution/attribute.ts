@@ -1,4 +1,5 @@
 import { type Channel, channels } from '../channel.ts'
+import { addPerson, type People, tellableParts } from '../enough-people.ts'
 import type { Fact } from '../fact.ts'
 import type { FactMaker } from '../make-fact.ts'
 import { type AttributionModel, type AttributionReport, attributionModels } from '../report.ts'
@@ -7,7 +8,8 @@ import { type PathTransform, pathTransforms } from './path-transforms.ts'
 import { shapleyCredits } from './shapley.ts'
 import { type RuleModel, type Touch, touchWeights } from './touch-weights.ts'
 
-type Sum = Map<string, { credit: number; micros: number }>
+/** `buyers`: whose orders a channel is credited with, counted up to ten. */
+type Sum = Map<string, { credit: number; micros: number; buyers: People }>
 
 /**
  * Collects paths of channels that led to orders, and those that led nowhere, and credits them by every model. Rules look
@@ -19,6 +21,8 @@ export const createAttribution = (transform: PathTransform) => {
   const sums = new Map<AttributionModel, Sum>(rules.map((model) => [model, new Map()]))
   const paths = new Map<string, CountedPath & { conversions: number; nulls: number }>()
   const totals = { conversions: 0, micros: 0, nulls: 0 }
+  const buyers: People = []
+  const people: People = []
   const shorten = (path: readonly Touch[]): Touch[] => {
     if (transform === 'unique_path') return [...path]
     const kept = pathTransforms[transform](path.map(({ channel }) => channel))
@@ -43,8 +47,10 @@ export const createAttribution = (transform: PathTransform) => {
     return known
   }
   return {
-    addConversion(path: readonly Touch[], micros: number): void {
+    addConversion(path: readonly Touch[], micros: number, person: string): void {
       const touches = shorten(path)
+      addPerson(buyers, person)
+      addPerson(people, person)
       totals.conversions++
       totals.micros += micros
       pathOf(touches).conversions++
@@ -54,15 +60,17 @@ export const createAttribution = (transform: PathTransform) => {
         for (const [index, { channel }] of touches.entries()) {
           const weight = weights[index] ?? 0
           if (weight === 0) continue
-          const one = sum?.get(channel) ?? { credit: 0, micros: 0 }
+          const one = sum?.get(channel) ?? { credit: 0, micros: 0, buyers: [] }
           sum?.set(channel, one)
           one.credit += weight
           one.micros += weight * micros
+          addPerson(one.buyers, person)
         }
       }
     },
-    addNull(path: readonly Touch[]): void {
+    addNull(path: readonly Touch[], person: string): void {
       if (path.length === 0) return
+      addPerson(people, person)
       totals.nulls++
       pathOf(shorten(path)).nulls++
     },
@@ -73,7 +81,10 @@ export const createAttribution = (transform: PathTransform) => {
         new Map(
           [...credits].map(([channel, credit]) => [
             channel,
-            { credit, micros: totals.conversions === 0 ? 0 : (credit / totals.conversions) * totals.micros },
+            {
+              ...{ credit, micros: totals.conversions === 0 ? 0 : (credit / totals.conversions) * totals.micros },
+              buyers: sums.get('linear')?.get(channel)?.buyers ?? [],
+            },
           ]),
         )
       const byModel: Record<AttributionModel, Sum | null> = {
@@ -84,9 +95,9 @@ export const createAttribution = (transform: PathTransform) => {
       const touched = channels.filter((channel) => all.some((path) => path.channels.includes(channel)))
       return {
         ...{ rawSite: site.siteId, goal: site.goal, lookbackDays: site.lookbackDays, window: facts.window },
-        conversions: facts.count('attribution_conversions', totals.conversions),
-        paths: facts.count('attribution_paths', all.length),
-        nullPaths: facts.count('attribution_null_paths', totals.nulls),
+        conversions: facts.count('attribution_conversions', totals.conversions, {}, { people: buyers.length }),
+        paths: facts.count('attribution_paths', all.length, {}, { people: people.length }),
+        nullPaths: facts.count('attribution_null_paths', totals.nulls, {}, { people: people.length }),
         rows: touched.map((channel) => rowOf(facts, channel, byModel, totals.conversions)),
         ...(byModel.markov === null && { notEnoughHistory: 'Without visits that led nowhere Markov cannot tell.' }),
       }
@@ -112,6 +123,7 @@ const rowOf = (
   })
   const options = (model: AttributionModel, sum: Sum | null) => ({
     ...{ n: conversions, dims: { channel, model }, method: `attribution_${model}` },
+    people: sum?.get(channel)?.buyers.length ?? 0,
     ...(sum === null && { notEnoughHistory: 'Without visits that led nowhere Markov cannot tell.' }),
   })
   return {
@@ -121,10 +133,20 @@ const rowOf = (
     ),
     revenue: each((model, sum) => {
       const { dims, n, ...rest } = options(model, sum)
-      return facts.money('attribution_revenue', sum === null ? null : (sum.get(channel)?.micros ?? 0), n, dims, rest)
+      const buyers = [...(sum?.values() ?? [])].map((one) => one.buyers)
+      const people = tellableParts(buyers)(sum?.get(channel)?.buyers ?? [])
+      return facts.money('attribution_revenue', sum === null ? null : (sum.get(channel)?.micros ?? 0), n, dims, {
+        ...{ ...rest, people },
+      })
     }),
     spread: facts.fact('attribution_spread', shares.length === 0 ? null : Math.max(...shares) - Math.min(...shares), {
-      ...{ unit: 'points', n: conversions, dims: { channel }, method: 'highest_minus_lowest_share' },
+      ...{
+        unit: 'points',
+        n: conversions,
+        people: byModel.linear?.get(channel)?.buyers.length ?? 0,
+        dims: { channel },
+        method: 'highest_minus_lowest_share',
+      },
     }),
   }
 }

@@ -1,8 +1,7 @@
 import { changeOf } from '../clear-change.ts'
+import { hasEnoughPeople, peopleMin } from '../enough-people.ts'
 import { type Fact, type FactDimension, type FactMetric, operatorDimensions } from '../fact.ts'
 
-/** Facts about fewer cases are about people one could know; they never leave the machine. */
-export const casesMin = 10
 /** More facts than a note can tell of only cost money. The first ones count: whoever asks puts the important ones first. */
 const factsMax = 120
 const personalDimensions: readonly FactDimension[] = ['customer', 'visitor', 'session', 'trait']
@@ -26,14 +25,16 @@ export type View = {
 
 /**
  * What a model may see of a note's facts. Strings that came from events become labels (`page_3`), numbered in the order
- * in which they appear; so do words of the operator that look like more than a name. Facts about single people, with
- * fewer than 10 cases, or without a value are left out. Nothing else of a fact is sent: neither ids nor currencies.
+ * in which they appear; so do words of the operator that look like more than a name. Facts about single people, about
+ * fewer than 10 people or cases, or without a value are left out, and what is compared with fewer is compared with
+ * nothing. Nothing else of a fact is sent: neither ids nor currencies.
  */
 export const viewOf = (facts: readonly Fact[]): View => {
   const labels = createLabels()
   const visible = facts
     .filter(isVisible)
     .slice(0, factsMax)
+    .map(comparable)
     .map((fact) => ({
       fact,
       about: Object.fromEntries(
@@ -67,9 +68,16 @@ const isVisible = (fact: Fact): boolean =>
   fact.isPersonal !== true &&
   fact.value !== null &&
   Number.isFinite(fact.value) &&
-  fact.n >= casesMin &&
+  hasEnoughPeople(fact) &&
   (fact.compare === undefined || Number.isFinite(fact.compare.value)) &&
   !personalDimensions.some((dimension) => fact.dims[dimension] !== undefined)
+
+/** What it is compared with is a figure, too. */
+const comparable = (fact: Fact): Fact => {
+  if (!fact.compare || fact.compare.n >= peopleMin) return fact
+  const { compare: _, ...rest } = fact
+  return rest
+}
 
 /** An operator's word: letters, digits and what stands in names. Anything else is labelled, wherever it came from. */
 const plainWord = /^[\p{L}\p{N}][\p{L}\p{N} ,.'()&+=_-]{0,59}$/u
@@ -92,7 +100,7 @@ const createLabels = () => {
   }
 }
 
-/** What may be said of it. A comparison within the fact's own interval is neither a rise nor a fall. */
+/** What may be said of it. What chance explains is neither a rise nor a fall. */
 const directionWords = { up: 'up', down: 'down', flat: 'flat', unclear: 'no clear change' } as const
 
 const lineOf = (id: string, fact: Fact, about: About, shared: View['shared']): string => {

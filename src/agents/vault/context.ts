@@ -1,3 +1,4 @@
+import { hasEnoughPeople } from '../enough-people.ts'
 import type { Fact } from '../fact.ts'
 import type { QualityVerdict } from '../report.ts'
 import type { Markdown } from './markdown.ts'
@@ -11,11 +12,10 @@ export type NoteContext = {
 }
 
 /** Facts that a narrator may see: about many, and about no single person. */
-const sampleMin = 10
 export const tellable = (facts: readonly (Fact | null)[]): Fact[] => [
   ...new Map(
     facts
-      .filter((fact): fact is Fact => fact !== null && fact.isPersonal !== true && fact.n >= sampleMin)
+      .filter((fact): fact is Fact => fact !== null && fact.isPersonal !== true && hasEnoughPeople(fact))
       .map((fact) => [fact.id, fact]),
   ).values(),
 ]

@@ -1,11 +1,11 @@
 import { type Attributes, context, trace } from '@opentelemetry/api'
 import t from 'tap'
+import { peopleMin } from '../../../src/agents/enough-people.ts'
 import { type Fact, type FactDimension, factDimensions, operatorDimensions } from '../../../src/agents/fact.ts'
-import { casesMin } from '../../../src/agents/narrate/view.ts'
 import type { NarrativeRequest } from '../../../src/agents/narrative.ts'
 import { createTestDatabase } from '../../support/database.ts'
 import { factOf, requestOf } from './facts.ts'
-import { callTools, createFakeClaude, draftReply, type Part, toolUse } from './fake-claude.ts'
+import { callTools, createFakeClaude, draftReply, type Part, type Received, toolUse } from './fake-claude.ts'
 import { apiKey, createStage } from './stage.ts'
 
 /**
@@ -79,23 +79,26 @@ const curious: Part = ({ body }) => {
       toolUse('related_facts', { fact_id: 'f77' }, 'toolu_4'),
     )
   if (body.messages.length === 3) return draftReply([{ kind: 'text', text: 'page_1 had views' }])
-  return draftReply([
-    { kind: 'text', text: 'Views rose to ' },
+  return draftReply(namingAll(body, 'Views rose to '))
+}
+
+/** What the first fact says, with the name of everything that it is about. */
+const namingAll = (body: Received['body'], words: string): unknown[] => {
+  const [, line = '{}'] = /(\{\\"id\\":\\"f1\\".*?)\\n/.exec(JSON.stringify(body.messages)) ?? []
+  const { about = {} } = JSON.parse(JSON.parse(`"${line}"`)) as { about?: Record<string, string> }
+  return [
+    { kind: 'text', text: words },
     { kind: 'fact', fact_id: 'f1', format: 'value' },
-    { kind: 'text', text: ' on ' },
-    { kind: 'name', fact_id: 'f1', dimension: 'site' },
+    ...Object.keys(about).flatMap((dimension) => [
+      { kind: 'text', text: ' on ' },
+      { kind: 'name', fact_id: 'f1', dimension },
+    ]),
     { kind: 'text', text: '.' },
-  ])
+  ]
 }
 
 const sessionsDraft: Part = (request, index) =>
-  request.body.messages.length < 5
-    ? curious(request, index)
-    : draftReply([
-        { kind: 'text', text: 'Sessions rose to ' },
-        { kind: 'fact', fact_id: 'f1', format: 'value' },
-        { kind: 'text', text: '.' },
-      ])
+  request.body.messages.length < 5 ? curious(request, index) : draftReply(namingAll(request.body, 'Sessions rose to '))
 
 const { db, close } = await createTestDatabase()
 const fake = await createFakeClaude(curious)
@@ -143,17 +146,24 @@ t.test('a word in an operator’s dimension that is more than a name is labelled
 t.test('single people, few cases and what has no value are never sent', async (t) => {
   const secretFacts: Fact[] = [
     factOf('lifetime_value', 918_273.5, { n: 500, unit: 'usd', isPersonal: true }),
-    factOf('sessions', casesMin - 1),
-    factOf('conversion_rate', 0.777_123, { n: casesMin - 1, unit: 'share' }),
-    factOf('revenue', 765_432.1, { n: 100, unit: 'usd', dims: { customer: 'c_0123456789abcdef' } }),
-    factOf('revenue', 654_321.9, { n: 100, unit: 'usd', dims: { visitor: 'v-1' } }),
-    factOf('revenue', 543_219.8, { n: 100, unit: 'usd', dims: { session: 's-1' } }),
+    factOf('sessions', peopleMin - 1),
+    factOf('conversion_rate', 0.777_123, { n: peopleMin - 1, unit: 'share' }),
+    factOf('revenue', 864_213.5, { n: 100, people: 1, unit: 'usd' }),
+    factOf('revenue', 753_197.6, { n: 100, unit: 'usd' }),
+    factOf('searches', 864_207, { people: peopleMin - 1 }),
+    factOf('revenue', 765_432.1, { n: 100, people: 100, unit: 'usd', dims: { customer: 'c_0123456789abcdef' } }),
+    factOf('revenue', 654_321.9, { n: 100, people: 100, unit: 'usd', dims: { visitor: 'v-1' } }),
+    factOf('revenue', 543_219.8, { n: 100, people: 100, unit: 'usd', dims: { session: 's-1' } }),
     factOf('visits', 432_198.7, { n: 100, dims: { trait: 'age' } }),
     factOf('bounce_share', null, { n: 100 }),
     { ...factOf('orders', 321_987, { n: 100 }), value: Number.NaN },
     { ...factOf('page_views', 300, { n: 300 }), currency: 'XQZ', notEnoughHistory: 'not-for-sending' },
   ]
-  const open = [factOf('orders', 111), factOf('events', casesMin)]
+  const open = [
+    factOf('orders', 111),
+    factOf('events', peopleMin),
+    factOf('sessions', 3_330, { compare: { value: 975_310, direction: 'down', n: peopleMin - 1 } }),
+  ]
   const check = async (facts: Fact[]): Promise<string> => {
     fake.play(curious)
     await createStage(db, fake, { limits }).narrate([requestOf('day/private', facts)])
@@ -163,6 +173,10 @@ t.test('single people, few cases and what has no value are never sent', async (t
   t.match(all, /111/)
   for (const hidden of [
     '918270',
+    '864210',
+    '753200',
+    '864207',
+    '975310',
     '918273',
     '765430',
     '654320',
@@ -179,7 +193,7 @@ t.test('single people, few cases and what has no value are never sent', async (t
     'day/private',
   ])
     t.notMatch(all, hidden)
-  t.equal(await check(secretFacts.slice(0, 9)), '', 'a note without anything to show is not asked about')
+  t.equal(await check(secretFacts.slice(0, 12)), '', 'a note without anything to show is not asked about')
 })
 
 t.test('spans name the calls and carry no content', async (t) => {

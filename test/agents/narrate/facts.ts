@@ -4,16 +4,18 @@ import type { NarrativeRequest } from '../../../src/agents/narrative.ts'
 
 type Options = {
   n?: number
+  people?: number
+  among?: number
   unit?: FactUnit
   dims?: FactDims
-  compare?: { value: number; direction: 'up' | 'down' | 'flat' }
+  compare?: { value: number; direction: 'up' | 'down' | 'flat'; n?: number }
   interval?: Fact['interval']
   isPersonal?: true
 }
 
 /** A fact as the engine makes them. */
 export const factOf = (metric: FactMetric, value: number | null, options: Options = {}): Fact => {
-  const { n, unit = 'count', dims = {}, compare, interval, isPersonal } = options
+  const { n, people, among, unit = 'count', dims = {}, compare, interval, isPersonal } = options
   const hash = createHash('sha256')
     .update(JSON.stringify([metric, dims, value]))
     .digest('hex')
@@ -30,7 +32,9 @@ export const factOf = (metric: FactMetric, value: number | null, options: Option
       queryHash: '0'.repeat(16),
     },
     window: { from: '2026-11-19T00:00:00.000Z', to: '2026-11-20T00:00:00.000Z' },
-    ...(compare && { compare: { ...compare, n: 4, basis: 'median of the same weekday' } }),
+    ...(people !== undefined && { people }),
+    ...(among !== undefined && { among }),
+    ...(compare && { compare: { n: 40, ...compare, basis: 'median of the same weekday' } }),
     ...(interval && { interval }),
     ...(isPersonal && { isPersonal }),
   }

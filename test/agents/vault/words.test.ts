@@ -19,7 +19,17 @@ t.test('what chance explains is called no rise and no fall', (t) => {
   t.match(said(share(100, 1_000, 0.2)), /^, down from /)
   t.match(said(share(300, 1_000, 0.2)), /^, up from /)
   t.match(said(share(200, 1_000, 0.2)), /^, much like /)
-  t.match(said(facts.count('sessions', 48, {}, { value: 59, n: 3, basis })), /^, down from /)
+  const count = (value: number, days: readonly number[]) => {
+    const middle = [...days].sort((a, b) => a - b)[Math.floor(days.length / 2)] ?? 0
+    return said(facts.count('sessions', value, {}, { compare: { value: middle, n: middle, basis, days } }))
+  }
+  t.match(count(48, [55, 59, 64]), /^, not clearly other than /, 'quiet days have 48 visits as well as 59')
+  t.match(count(20, [55, 59, 64]), /^, down from /)
+  t.match(count(590, [550, 590, 640, 585]), /^, much like /)
+  t.match(count(700, [550, 590, 640, 585]), /^, not clearly other than /, 'days differ by more than chance alone')
+  t.match(count(900, [550, 590, 640, 585]), /^, up from /)
+  t.match(count(0, [2, 3, 2]), /^, not clearly other than /)
+  t.match(said(facts.count('sessions', 48, {}, { compare: { value: 59, n: 59, basis } })), /^, not clearly/)
   const tiny = facts.fact('pageviews', 1.44, { compare: { value: 1.36, n: 9, basis } })
   t.match(said(tiny), /^, much like /, 'what is printed as the same is not called a change')
   t.equal(wordFor(facts.count('orders', 1), 'order'), 'order')
@@ -51,7 +61,11 @@ t.test('one of a thing is told in the singular', async (t) => {
   const day = (date: string) => files.get(`daily_reports/${date} shop.example.md`)?.text ?? ''
   t.match(day('2026-11-18'), /\n1 session by 1 visitor\. 1 visitor was new\. 1 order brought /)
   t.match(day('2026-11-20'), /Nobody ordered/)
-  t.match(day('2026-11-19'), 'Most were lost between Product and Cart (Shop): 2', 'of the funnel that is drawn')
+  t.match(
+    day('2026-11-19'),
+    'The largest number was lost between Product and Cart (Shop): 2',
+    'of the funnel that is drawn',
+  )
   for (const [at, { text }] of files)
     t.notMatch(text, /(^|[\s(])1 (sessions|visitors|orders|people|clicks|views|rage clicks)\b/m, at)
 })
