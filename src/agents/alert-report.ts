@@ -29,7 +29,12 @@ export type AlertContext = {
   /** Events by type in the window and in the baseline. */
   typesNow: Counts
   typesBefore: Counts
-  /** Average worth of an order, null where there were none; the site's currency. */
+  /** What was tested: p and q are of its days, which are not always those that the loss is found to have lasted. */
+  tested: Pick<DropoffTest, 'from' | 'to' | 'now'>
+  /** So many came to the site, at least. */
+  people: number
+  /** Orders of the baseline with a counted worth, and its average, null where there were none; the site's currency. */
+  orders: number
   orderMicros: number | null
   currency: string | undefined
 }
@@ -46,19 +51,29 @@ export const dropoffQuery =
 
 /** Everything a note says about an alert. */
 export const describeAlert = (test: DropoffTest, state: AlertState, context: AlertContext): DropoffAlert => {
-  const { calendar, funnel, now, before } = context
+  const { calendar, funnel, now, before, tested, people } = context
   const { siteId, step, expected, difference } = test
   const [fromMs, toMs] = [calendar.startOf(test.from), calendar.endOf(test.to)]
   const names = { from: funnel.steps[step]?.name ?? '', to: funnel.steps[step + 1]?.name ?? '' }
   const dims = { funnel: funnel.id, step: names.from, order: String(step + 1) }
   const facts = createFacts({
-    ...{ dims: { site: siteId }, fromMs, toMs, query: dropoffQuery, currency: context.currency },
+    ...{ dims: { site: siteId }, fromMs, toMs, query: dropoffQuery, currency: context.currency, people },
+  })
+  const judged = createFacts({
+    ...{ dims: { site: siteId }, query: dropoffQuery, people },
+    ...{ fromMs: calendar.startOf(tested.from), toMs: calendar.endOf(tested.to) },
   })
   // What was expected is counted over other days than what came.
   const days = before.map(({ day }) => day).sort()
   const [first, last] = [days[0] ?? test.from, days.at(-1) ?? test.to]
   const earlier = createFacts({
-    ...{ dims: { site: siteId }, fromMs: calendar.startOf(first), toMs: calendar.endOf(last), query: dropoffQuery },
+    ...{
+      dims: { site: siteId },
+      fromMs: calendar.startOf(first),
+      toMs: calendar.endOf(last),
+      query: dropoffQuery,
+      people,
+    },
   })
   const { lost, reached } = test.now
   const basis = expected.sameWeekdays ? 'the same weekdays of four weeks' : 'the days of four weeks'
@@ -78,8 +93,10 @@ export const describeAlert = (test: DropoffTest, state: AlertState, context: Ale
       ...{ unit: 'points', n: reached, dims, method: 'difference' },
       interval: { low: low - expected.rate, high: high - expected.rate, level: 0.95 },
     }),
-    pValue: facts.fact('dropoff_p_value', test.p, { unit: 'score', n: reached, dims, method }),
-    qValue: facts.fact('dropoff_q_value', test.q, { unit: 'score', n: reached, dims, method: 'benjamini_hochberg' }),
+    pValue: judged.fact('dropoff_p_value', test.p, { unit: 'score', n: tested.now.reached, dims, method }),
+    qValue: judged.fact('dropoff_q_value', test.q, {
+      ...{ unit: 'score', n: tested.now.reached, dims, method: 'benjamini_hochberg' },
+    }),
     lostSessions: facts.fact('dropoff_lost_sessions', lostNow, {
       ...{ n: reached, dims, method: 'difference' },
       interval: {
@@ -99,7 +116,7 @@ type Facts = ReturnType<typeof createFacts>
 
 /** Those who would have gone on, times the share of such who ordered before, times what an order is worth. */
 const lostRevenue = (facts: Facts, dims: Fact['dims'], lost: number, step: number, context: AlertContext): Fact => {
-  const { before, funnel, orderMicros } = context
+  const { before, funnel, orders, orderMicros } = context
   const last = funnel.steps.length - 1
   const buys = [funnel.steps[last]?.event].flat().includes('purchase')
   let [next, bought] = [0, 0]
@@ -112,7 +129,7 @@ const lostRevenue = (facts: Facts, dims: Fact['dims'], lost: number, step: numbe
     return facts.money('dropoff_lost_revenue', null, 0, dims, {
       ...{ method: 'lost_times_order_share_times_value', notEnoughHistory: 'No orders to value a loss by.' },
     })
-  return facts.money('dropoff_lost_revenue', lost * (bought / next) * orderMicros, bought, dims, {
+  return facts.money('dropoff_lost_revenue', lost * (bought / next) * orderMicros, Math.min(bought, orders), dims, {
     method: 'lost_times_order_share_times_value',
   })
 }
@@ -131,10 +148,11 @@ const affectedBy = (
         const [current, baseline] = [rateOf(now, step, isIn), rateOf(before, step, isIn)]
         if (current.reached < affectedPeopleMin || baseline.reached < affectedPeopleMin) return []
         const excess = current.lost - (current.reached * baseline.lost) / baseline.reached
+        // A kind stands out only where its own figures do not hold what was expected of it.
+        if (wilson(current.lost, current.reached).low <= baseline.lost / baseline.reached) return []
         return [{ dimension, value, current, baseline, excess }]
       }),
     )
-    .filter(({ excess }) => excess > 0)
     .sort((a, b) => b.excess - a.excess || compare(a.value, b.value))
     .slice(0, affectedMax)
     .map(({ dimension, value, current, baseline }) => {

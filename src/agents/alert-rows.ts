@@ -1,4 +1,5 @@
 import type { Queryable, Tx } from '../db.ts'
+import type { DayTotalsRow } from './day-totals.ts'
 import type { Day } from './days.ts'
 import type { DayCells } from './expect-dropoff.ts'
 import { definitionOf, type Funnel, type FunnelFile, isForSite } from './funnel-file.ts'
@@ -7,7 +8,15 @@ import { type Counts, readCounts } from './page-tally.ts'
 import type { DropoffAlert } from './report.ts'
 import type { DropoffTest, Judged } from './test-dropoffs.ts'
 
-export type SiteDayState = { complete: boolean; vetoed: boolean; types: Counts; orders: number; revenueMicros: number }
+export type SiteDayState = {
+  complete: boolean
+  vetoed: boolean
+  types: Counts
+  visitors: number
+  /** Orders whose worth is in `revenueMicros`. */
+  paidOrders: number
+  revenueMicros: number
+}
 export type StoredAlert = {
   alert_id: string
   site_id: string
@@ -36,10 +45,10 @@ export const selectSiteDays = async (
   for (const { site_id, day, types, totals } of rows) {
     const days = sites.get(site_id) ?? new Map<Day, SiteDayState>()
     sites.set(site_id, days)
-    const read = JSON.parse(totals) as { level: string; isComplete: boolean; orders: number; revenueMicros: number }
+    const read = JSON.parse(totals) as DayTotalsRow
     days.set(day, {
       ...{ complete: true, vetoed: read.level === 'red', types: readCounts(types) },
-      ...{ orders: read.orders, revenueMicros: read.revenueMicros },
+      ...{ visitors: read.visitors, paidOrders: read.paidOrders ?? read.orders, revenueMicros: read.revenueMicros },
     })
   }
   return sites

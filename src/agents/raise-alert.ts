@@ -63,7 +63,7 @@ const located = (found: DropoffTest, { days }: Judged, open: StoredAlert | undef
   return { ...found, ...place, now: rate, difference: rate.lost / rate.reached - found.expected.rate }
 }
 
-const contextOf = (deps: AlertDeps, { funnel, judged, sites }: Raise, test: DropoffTest): AlertContext => {
+const contextOf = (deps: AlertDeps, { found, funnel, judged, sites }: Raise, test: DropoffTest): AlertContext => {
   const inWindow = (day: Day): boolean => day >= test.from && day <= test.to
   const baseline = new Set(test.expected.days)
   const state = sites.get(test.siteId) ?? new Map<Day, SiteDayState>()
@@ -74,12 +74,15 @@ const contextOf = (deps: AlertDeps, { funnel, judged, sites }: Raise, test: Drop
   }
   let [orders, revenue] = [0, 0]
   for (const day of baseline) {
-    orders += state.get(day)?.orders ?? 0
+    orders += state.get(day)?.paidOrders ?? 0
     revenue += state.get(day)?.revenueMicros ?? 0
   }
   const cells = [...judged.days.values()]
   return {
-    ...{ calendar: deps.calendar, funnel, currency: deps.currencies.get(test.siteId) },
+    ...{ calendar: deps.calendar, funnel, currency: deps.currencies.get(test.siteId), tested: found },
+    // Cells know sessions and no people: at least so many came to the site on one of the days.
+    people: Math.max(0, ...[...state].map(([day, { visitors }]) => (inWindow(day) ? visitors : 0))),
+    orders,
     now: cells.filter(({ day }) => inWindow(day)),
     before: cells.filter(({ day }) => baseline.has(day)),
     typesNow: typesOf(inWindow),

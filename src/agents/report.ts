@@ -333,11 +333,12 @@ export type DropoffAlert = {
   readonly current: Fact
   readonly baseline: Fact
   readonly difference: Fact
+  /** Of the days that were tested, which are not always those of `window`: the loss is located afterwards. */
   readonly pValue: Fact
   readonly qValue: Fact
   readonly lostSessions: Fact
   readonly lostRevenue: Fact
-  /** Where the difference is largest; `dimension` and `value` are closed words. */
+  /** The kinds whose interval excludes what was expected of them, most lost first; closed words. */
   readonly affected: readonly {
     readonly dimension: string
     readonly value: string

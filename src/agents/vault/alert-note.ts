@@ -71,6 +71,9 @@ const finish = (alert: DropoffAlert, context: NoteContext, narrative: Narrative 
   const { rawSite, severity, window, funnelId, timeZone } = { ...alert, timeZone: context.timeZone }
   const title = `${alert.funnelName}: ${alert.fromStep} to ${alert.toStep}, ${siteName(rawSite)}`
   const days = [printDay(window.from, timeZone), printLastDay(window.to, timeZone)]
+  const [first, last] = [printDay(alert.pValue.window.from, timeZone), printLastDay(alert.pValue.window.to, timeZone)]
+  const tested =
+    first === last ? `on ${first}, the day that was tested,` : `from ${first} to ${last}, the days that were tested,`
   return {
     ...{ ...place, kind: 'dropoff_alert', rawSite, day: days[1] ?? null, customer: null, files: [] },
     properties: {
@@ -144,8 +147,9 @@ const finish = (alert: DropoffAlert, context: NoteContext, narrative: Narrative 
               `Lost beyond what was expected: ${fact(alert.lostSessions)}${alert.lostSessions.interval ? ` (${printed(printFact(alert.lostSessions, 'interval'))})` : ''}`,
             ),
             md(`Estimated loss of revenue: ${fact(alert.lostRevenue)}`),
+            md(`p ${fact(alert.pValue)}: how often so many or more would be lost ${tested} if the rate were as before`),
             md(
-              `Chance of seeing this without a cause: p ${fact(alert.pValue)}, q ${fact(alert.qValue)} over all that was tested`,
+              `q ${fact(alert.qValue)}, of the same test: it bounds the share of false alerts among all that are raised`,
             ),
           ]),
         ),

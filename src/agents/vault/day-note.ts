@@ -62,7 +62,7 @@ const plainDay = ({ totals, topDropoffs, funnels, quality, isComplete, channels 
     [
       worst
         ? says(
-            'Most were lost between ',
+            'The largest number was lost between ',
             name(worst.lost, 'step'),
             ` and ${worst.toStep} (${worst.funnelName}): `,
             value(worst.lost),
@@ -139,7 +139,7 @@ const finish = (
         name: 'funnel',
         body: blocks(
           heading(2, md('Funnels')),
-          funnel ? funnelChart(funnel) : md('No funnel is set up for this site.'),
+          funnel ? (funnelChart(funnel) ?? md(nobodyBegan)) : md(nobodyWentOn),
           report.funnels.length > 0 &&
             table(
               [
@@ -256,9 +256,12 @@ const totalsTable = ({ totals }: DayReport): Markdown =>
     ]),
   )
 
-const dropoffs = ({ topDropoffs, rawSite }: DayReport, context: NoteContext): Markdown =>
+const nobodyBegan = 'Nobody began a funnel.'
+const nobodyWentOn = 'Nobody got beyond the first step of a funnel.'
+
+const dropoffs = ({ topDropoffs, funnels, rawSite }: DayReport, context: NoteContext): Markdown =>
   topDropoffs.length === 0
-    ? md('Nobody was lost between steps.')
+    ? md(funnels.length > 0 ? nobodyBegan : nobodyWentOn)
     : table(
         [
           { title: 'Funnel' },
