@@ -1,9 +1,11 @@
-import { changeOf } from '../clear-change.ts'
-import type { Direction, Fact, FactDimension } from '../fact.ts'
+import { changeOf, isClearlyAbove } from '../clear-change.ts'
+import { type Direction, type Fact, type FactDimension, operatorDimensions } from '../fact.ts'
 import { checkFormats } from './check-formats.ts'
 import type { DraftPiece } from './draft.ts'
-import { advice, bare, directions, familyOf, negations, superlatives, wordsOf } from './lexicon.ts'
+import { advice, directions, familyOf, negations, superlatives } from './lexicon.ts'
 import type { View, VisibleFact } from './view.ts'
+import { adviceWords, isKnownWord, isOwnWord } from './vocabulary.ts'
+import { bare, wordsOf } from './words.ts'
 
 type Printed = { readonly at: number; readonly seen: VisibleFact }
 type Name = { readonly at: number; readonly seen: VisibleFact; readonly dimension: FactDimension }
@@ -25,24 +27,72 @@ export const checkSentence = (pieces: readonly DraftPiece[], view: View): string
     else names.push({ at, seen, dimension: piece.dimension })
   }
   return [
-    ...checkClaim(words, printed),
+    ...(printed.length > 0 ? checkWords(text, printed, view) : checkAdvice(text, words, view)),
     ...checkCapitals(pieces, view),
     ...checkDirection(words, printed),
     ...checkSuperlatives(words, printed, view),
     ...checkFamilies(text, printed),
     ...checkNames(names, printed),
+    ...checkWhole(text, names, printed, view),
     ...checkTypedNames(text, printed, view),
     ...checkFormats(pieces, view),
   ]
 }
 
 /** What is said without a figure cannot be held against anything: it is advice, or it is refused. */
-const checkClaim = (words: readonly string[], printed: readonly Printed[]): string[] =>
-  printed.length > 0 || advice.has(words[0] ?? '')
-    ? []
-    : [
-        'A sentence without a fact says what to do, and begins with Look, Check, Compare, Consider, Watch, Test, Review or Ask.',
-      ]
+const checkAdvice = (text: string, [first = '', ...rest]: readonly string[], view: View): string[] => {
+  if (!advice.has(first))
+    return [
+      'A sentence without a fact says what to do, and begins with Look, Check, Compare, Consider, Watch, Test, Review or Ask.',
+    ]
+  if (/[:;()!?–—-]/.test(text.replace(/\bdrop-offs?\b/g, ' ')))
+    return ['An advice is one clause, without marks but commas.']
+  const own = operatorWordsOf(view)
+  return refused(rest.filter((word) => !adviceWords.has(word) && !own.has(word)))
+}
+
+/** All that may be negated: that a change is clear. */
+const noChange = /\b(?:no (?:clear )?change|not clearly)\b/g
+
+/** Beside a figure stand words that are known: what is on no list could say anything. */
+const checkWords = (text: string, printed: readonly Printed[], view: View): string[] => {
+  const facts = printed.map(({ seen }) => seen.fact)
+  const own = operatorWordsOf(view)
+  const words = wordsOf(text.replace(noChange, ' ')).map(bare)
+  const saysNone = text.search(noChange) >= 0
+  const changes = facts.flatMap((fact) => directionOf(fact) ?? [])
+  return [
+    ...refused(words.filter((word) => !isKnownWord(word, facts, own))),
+    ...(saysNone && (changes.length === 0 || changes.some((change) => change === 'up' || change === 'down'))
+      ? ['The figure has changed, or is compared with nothing.']
+      : []),
+    ...(words.some((word) => /^weekdays?$/.test(word)) &&
+    !facts.some(({ compare }) => compare?.basis.includes('weekday'))
+      ? ['No figure of the sentence is compared with the same weekday.']
+      : []),
+  ]
+}
+
+const refused = (words: readonly string[]): string[] =>
+  [...new Set(words)]
+    .slice(0, 8)
+    .map((word) => `"${word.slice(0, 30)}" is not on the list of words for this sentence: write it otherwise.`)
+
+/** Words of the operator's names, as the model sees them: they may be typed where they are true. */
+const operatorWordsOf = (view: View): ReadonlySet<string> => {
+  const known = operatorWords.get(view)
+  if (known) return known
+  const found = new Set(
+    [view.shared.about, ...view.facts.map(({ about }) => about)].flatMap((about) =>
+      (Object.entries(about) as [FactDimension, string][]).flatMap(([dimension, name]) =>
+        operatorDimensions.includes(dimension) ? wordsOf(name).map(bare) : [],
+      ),
+    ),
+  )
+  operatorWords.set(view, found)
+  return found
+}
+const operatorWords = new WeakMap<View, ReadonlySet<string>>()
 
 /** A capital in the midst of a sentence is a name; the operator's are known, and others are referred to. */
 const checkCapitals = (pieces: readonly DraftPiece[], view: View): string[] => {
@@ -83,8 +133,8 @@ const checkDirection = (words: readonly string[], printed: readonly Printed[]): 
 const directionOf = (fact: Fact): Direction | 'unclear' | undefined => {
   const { unit, value, interval } = fact
   if (fact.compare) return changeOf(fact)
-  if (unit !== 'points' || value === null || value === 0 || !interval) return undefined
-  return value > 0 ? 'up' : 'down'
+  if (unit !== 'points' || value === null || !interval) return undefined
+  return interval.low > 0 ? 'up' : interval.high < 0 ? 'down' : 'unclear'
 }
 
 /** `A is higher than B`: two figures of the same kind, in this order. */
@@ -92,8 +142,8 @@ const checkPair = (direction: Direction, [first, second]: readonly Printed[]): s
   const [a, b] = [first?.seen.fact, second?.seen.fact]
   if (!a || !b || a.metric !== b.metric || a.value === null || b.value === null)
     return ['Only two facts of one metric can be held against each other.']
-  const own = a.value === b.value ? 'flat' : a.value > b.value ? 'up' : 'down'
-  return own === direction ? [] : [`${first?.seen.id} is not ${direction} against ${second?.seen.id}.`]
+  const own = a.value === b.value ? 'flat' : isClearlyAbove(a, b) ? 'up' : isClearlyAbove(b, a) ? 'down' : 'unclear'
+  return own === direction ? [] : [`${first?.seen.id} is not clearly ${direction} against ${second?.seen.id}.`]
 }
 
 const checkSuperlatives = (words: readonly string[], printed: readonly Printed[], view: View): string[] =>
@@ -102,18 +152,22 @@ const checkSuperlatives = (words: readonly string[], printed: readonly Printed[]
     const [only] = printed
     if (!only || printed.some(({ seen }) => seen !== only.seen))
       return ['A superlative needs exactly one fact in its sentence.']
-    const rivals = view.facts.filter(({ fact }) => isRival(fact, only.seen.fact)).map(({ fact }) => fact.value ?? 0)
-    const value = only.seen.fact.value ?? 0
-    const isTrue = rivals.length > 0 && rivals.every((rival) => (side === 'up' ? value >= rival : value <= rival))
-    return isTrue ? [] : [`${only.seen.id} is not the ${side === 'up' ? 'largest' : 'smallest'} of its kind.`]
+    const { id, fact } = only.seen
+    const rivals = view.facts.filter((one) => isRival(one.fact, fact)).map((one) => one.fact)
+    if (fact.among === undefined || rivals.length + 1 !== fact.among || rivals.length === 0)
+      return [`${id} is not of a whole list: nothing in it is the largest or the smallest.`]
+    const isTrue = rivals.every((rival) => (side === 'up' ? isClearlyAbove(fact, rival) : isClearlyAbove(rival, fact)))
+    return isTrue ? [] : [`${id} is not clearly the ${side === 'up' ? 'largest' : 'smallest'} of its kind.`]
   })
 
-/** The same metric of another page, channel …: all that differs is what it is about. */
-const isRival = (one: Fact, other: Fact): boolean =>
-  one !== other &&
-  one.metric === other.metric &&
-  one.unit === other.unit &&
-  Object.keys(one.dims).sort().join() === Object.keys(other.dims).sort().join()
+/** The same metric of another page, channel, step …: all that differs is one thing that it is about. */
+const isRival = (one: Fact, other: Fact): boolean => {
+  if (one === other || one.metric !== other.metric || one.unit !== other.unit) return false
+  const [own, others] = [Object.keys(one.dims).sort(), Object.keys(other.dims).sort()]
+  if (own.join() !== others.join()) return false
+  const axis = (own as FactDimension[]).filter((dimension) => one.dims[dimension] !== other.dims[dimension]).join()
+  return axis === 'order,step' || (axis !== '' && !axis.includes(',') && axis !== 'funnel')
+}
 
 /** One kind of figure a sentence, called by its name. */
 const checkFamilies = (text: string, printed: readonly Printed[]): string[] => {
@@ -152,13 +206,33 @@ const checkNames = (names: readonly Name[], printed: readonly Printed[]): string
   return problems
 }
 
+/** A part never stands for the whole: what a figure is about stands in its sentence, but for what all of the note are about. */
+const checkWhole = (text: string, names: readonly Name[], printed: readonly Printed[], { shared }: View): string[] => [
+  ...new Set(
+    printed.flatMap(({ seen: { id, about } }) =>
+      (Object.entries(about) as [FactDimension, string][])
+        .filter(([dimension, value]) => {
+          // A step has its name, and its number beside it.
+          if (dimension in shared.about || (dimension === 'order' && about.step !== undefined)) return false
+          const isNamed = names.some((one) => one.dimension === dimension && one.seen.about[dimension] === value)
+          const word = value.toLowerCase()
+          const isTyped = operatorDimensions.includes(dimension) && !everydayWords.has(word) && hasWord(text, word)
+          return !isNamed && !isTyped
+        })
+        .map(([dimension]) => `${id} is about one ${dimension} only: its name has to stand in the sentence.`),
+    ),
+  ),
+]
+
 /** An operator's word that is typed (`mobile`, `paid`) must be what the figures of the sentence are about. */
 const checkTypedNames = (text: string, printed: readonly Printed[], view: View): string[] => {
   const problems = new Set<string>()
   if (printed.length === 0) return []
-  for (const device of ['mobile', 'desktop', 'tablet'])
-    if (hasWord(text, device) && !printed.some(({ seen }) => seen.about.device === device))
-      problems.add(`No fact of the sentence is about "${device}".`)
+  const facts = printed.map(({ seen }) => seen.fact)
+  for (const [dimension, values] of closedWords)
+    for (const value of values)
+      if (hasWord(text, value) && !printed.some(({ seen }) => isAbout(seen, dimension, value)))
+        problems.add(`No fact of the sentence is about "${value}".`)
   for (const { about } of view.facts)
     for (const [dimension, value] of Object.entries(about) as [FactDimension, string][]) {
       if (
@@ -171,7 +245,9 @@ const checkTypedNames = (text: string, printed: readonly Printed[], view: View):
       for (const { seen } of printed)
         if (seen.about[dimension] !== undefined && seen.about[dimension] !== value)
           problems.add(`${seen.id} is not about "${value}": refer to the name instead of typing it.`)
-      if (ownDimensions.includes(dimension) && !printed.some(({ seen }) => isAbout(seen, dimension, value)))
+      // A step may be called by a word that its figures have anyway.
+      const isOwn = wordsOf(value).every((word) => isOwnWord(bare(word), facts))
+      if (!isOwn && !printed.some(({ seen }) => isAbout(seen, dimension, value)))
         problems.add(`No fact of the sentence is about "${value}".`)
     }
   return [...problems]
@@ -188,14 +264,19 @@ const typedDimensions: readonly FactDimension[] = [
 ]
 
 const hasWord = (text: string, word: string): boolean => {
-  const at = text.indexOf(word)
-  return at >= 0 && !/\p{L}/u.test(`${text[at - 1] ?? ' '}${text[at + word.length] ?? ' '}`)
+  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1))
+    if (!/\p{L}/u.test(`${text[at - 1] ?? ' '}${text[at + word.length] ?? ' '}`)) return true
+  return false
 }
 
 /** Closed words that every text has. */
 const everydayWords = new Set(['other', 'first', 'last'])
 
-/** Words that say nothing else: typed beside a total they would make it a part. */
-const ownDimensions: readonly FactDimension[] = ['device', 'channel', 'visitor_kind', 'model', 'rfm_segment']
+/** Words that say nothing else, known whatever a note is about: typed beside a total they would make it a part. */
+const closedWords: readonly (readonly [FactDimension, readonly string[]])[] = [
+  ['device', ['mobile', 'desktop', 'tablet']],
+  ['visitor_kind', ['new', 'returning']],
+  ['channel', ['direct', 'paid', 'social', 'email', 'referral']],
+]
 const isAbout = ({ about, fact }: VisibleFact, dimension: FactDimension, value: string): boolean =>
   about[dimension] === value || (dimension === 'visitor_kind' && fact.metric === `${value}_visitors`)

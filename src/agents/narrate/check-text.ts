@@ -1,5 +1,6 @@
 import { textChars } from './draft.ts'
-import { bare, calendar, causes, isNumberWord, judgements, madeUpNames, wordsOf } from './lexicon.ts'
+import { calendar, causes, isNumberWord, judgements, madeUpNames } from './lexicon.ts'
+import { bare, wordsOf } from './words.ts'
 
 /** Latin letters, single spaces and the marks of a sentence. What is not here cannot be markup, a link or a digit. */
 const plainText = /^[\p{Script=Latin}\p{M} .,;:'’"“”()!?–—-]*$/u

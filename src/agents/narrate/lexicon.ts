@@ -1,11 +1,10 @@
 import type { FactMetric } from '../fact.ts'
+import { bare, wordSet as words } from './words.ts'
 
 /**
  * The words that a text may not have, or only beside a fact that bears them out. Words are compared in lower case and
  * without accents; the text is English, so that a number in another language stands out: its words are listed, too.
  */
-const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/))
-
 const numberWords = words(`
   zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
   nineteen twenty thirty forty fourty fifty sixty seventy eighty ninety hundred hundreds thousand thousands million millions
@@ -44,11 +43,13 @@ export const isNumberWord = (raw: string): boolean => {
 /** Claims that no fact can bear out. */
 export const judgements = words(`
   better worse best worst improve improves improved improving improvement worsen worsens worsened worsening faster slower
-  fastest slowest quicker quickest
+  fastest slowest quicker quickest good bad great poor strong weak healthy alarming worrying disappointing impressive
+  remarkable excellent terrible broken wrong fine expectations
 `)
 export const causes = words(`
   because cause causes caused causing due owing thanks therefore hence consequently drove drives driven driving resulted
-  resulting attributable trigger triggers triggered
+  resulting attributable trigger triggers triggered reason reasons why as since explain explains explained explaining lead
+  leads led leading result results prompt prompts prompted reflect reflects reflected stem stems stemmed so thus
 `)
 export const calendar = words(`
   monday tuesday wednesday thursday friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays sundays
@@ -62,9 +63,9 @@ export const madeUpNames = words(`
   snapchat amazon chrome safari firefox edge opera iphone ipad android ios windows mac macos linux apple samsung phone phones
   smartphone smartphones computer computers laptop laptops chatgpt
 `)
-/** How a sentence begins that says what to do: the only kind that may do without a figure. */
+/** How a sentence begins that says what to do, and no other: the only kind that may do without a figure. */
 export const advice = words(`
-  look check compare consider watch test review ask see start begin go try open keep
+  look check compare consider watch test review ask
 `)
 export const negations = words(`
   not no never without neither nor hardly barely scarcely cannot failed unless isn aren wasn weren didn doesn don hasn haven
@@ -76,78 +77,108 @@ export const directions: Readonly<Record<'up' | 'down' | 'flat', ReadonlySet<str
     rise rises rose risen rising increase increases increased increasing grow grows grew grown growing growth climb climbs
     climbed climbing gain gains gained gaining jump jumps jumped jumping surge surges surged soar soared soaring spike spiked
     higher more greater above exceed exceeds exceeded exceeding up upward upwards larger bigger longer stronger heavier
-    outperform outperformed over additional extra ahead rally rallied boom boomed boost boosted swell swelled rebound rebounded recover recovered
-    recovery climbing uptick upswing
+    outperform outperformed over additional extra ahead rally rallied boom boomed swell swelled rebound rebounded recover recovered
+    recovery climbing uptick upswing skyrocket skyrockets skyrocketed surpass surpasses surpassed rocketed leapt leaped mounted
   `),
   down: words(`
     fall falls fell fallen falling decrease decreases decreased decreasing decline declines declined declining drop drops
     dropped dropping shrink shrinks shrank shrunk lower less fewer below down downward downwards smaller shorter weaker dip
     dips dipped slump slumped plunge plunged tumble tumbled reduce reduces reduced reduction slide slid sink sank under
     underperform underperformed behind lag lagged loses collapse collapsed crash crashed vanish vanished disappear disappeared
-    slip slipped erode eroded weaken weakened shed recede receded downturn downtick
+    slip slipped erode eroded weaken weakened shed recede receded downturn downtick plummet plummets plummeted dwindle dwindles dwindled nosedived sagged
+    waned ebbed tanked cratered
   `),
   flat: words('unchanged stable steady flat constant identical similar alike'),
 }
 export const superlatives: Readonly<Record<'up' | 'down', ReadonlySet<string>>> = {
-  up: words('highest largest biggest greatest longest strongest top peak maximum leading chief main primary dominant'),
+  up: words('highest largest biggest greatest longest strongest top peak maximum chief main primary dominant'),
   down: words('lowest smallest least shortest weakest fewest minimum bottom'),
 }
 
-/** The word that a sentence has to name a figure by, so that the right number never stands for the wrong thing. */
-const families: readonly (readonly [family: string, metrics: RegExp, nouns: RegExp])[] = [
-  ['attribution', /^attribution_/, /\b(?:credit\w*|attribut\w+|conversions?|paths?|models?|channels?)\b/],
-  ['cohort', /^cohort_/, /\b(?:cohorts?|return\w*|came back|come back)\b/],
+/**
+ * The word that a sentence has to name a figure by, so that the right number never stands for the wrong thing, and the
+ * words of other kinds of figures that may stand beside it: what a share is of.
+ */
+const families: readonly (readonly [family: string, metrics: RegExp, nouns: RegExp, beside?: string])[] = [
+  ['attributed revenue', /^attribution_revenue$/, /\b(?:revenue|sales|takings|money)\b/, 'credited attributed orders'],
+  ['conversions', /^attribution_conversions$/, /\bconversions?\b/],
+  ['paths', /^attribution_(?:null_)?paths$/, /\bpaths?\b/, 'conversion'],
+  ['credit', /^attribution_/, /\b(?:credit\w*|attribut\w+|spread)\b/, 'conversions orders models channels'],
+  ['activity', /probability_alive$/, /\b(?:active|activity)\b/, 'probability people members'],
+  ['cohort', /^cohort_/, /\b(?:cohorts?|return\w*|came back|come back)\b/, 'visitors people back'],
   ['segment', /^segment_(?:size|share)$/, /\b(?:segments?|people|members?|visitors?)\b/],
   ['chance', /_(?:p|q)_value$/, /\b(?:chance|tests?|tested|evidence|value)\b/],
   [
     'dropoff',
     /^(?:step_dropoff|step_lost|dropoff_(?!lost_revenue))/,
     /\b(?:drop-?offs?|drop off|lost|loss\w*|left|leav\w+)\b/,
+    'sessions session visits visitors people',
   ],
-  ['revenue', /revenue|order_value|lifetime_value|monetary/, /\b(?:revenue|sales|takings|worth|money|value)\b/],
+  [
+    'revenue',
+    /revenue|order_value|lifetime_value|monetary/,
+    /\b(?:revenue|sales|takings|worth|money|value)\b/,
+    'order orders lost estimated loss',
+  ],
   ['orders', /^(?:orders|segment_orders|expected_orders)$/, /\b(?:orders?|ordered|purchas\w+|bought)\b/],
-  ['conversion', /conversion/, /\b(?:conver\w+|continu\w+|went on|completed|completion)\b/],
-  ['new', /^new_visitors$/, /\bnew\b/],
-  ['returning', /^returning_visitors$/, /\breturn\w*\b/],
+  [
+    'conversion',
+    /conversion/,
+    /\b(?:conver\w+|continu\w+|went on|completed|completion)\b/,
+    'sessions session visits people order orders ordered on end',
+  ],
+  ['new', /^new_visitors$/, /\bnew\b/, 'visitor visitors people'],
+  ['returning', /^returning_visitors$/, /\breturn\w*\b/, 'visitor visitors people'],
   ['visitors', /^visitors$/, /\b(?:visitors?|people)\b/],
+  ['entries', /^(?:entries|entry_share)$/, /\b(?:entr(?:y|ies)|enter\w*|began)\b/, 'sessions session visits visit'],
+  ['exits', /^(?:exits|exit_share)$/, /\b(?:exit\w*|ended)\b/, 'sessions session visits visit'],
   [
     'sessions',
-    /^(?:sessions|session_share|journey_sessions|step_entered|entries|exits|exit_share)$/,
-    /\b(?:sessions?|visits?|entr\w+|enter\w*|exit\w*|began|started|reached)\b/,
+    /^(?:sessions|session_share|journey_sessions|step_entered)$/,
+    /\b(?:sessions?|visits?|reached)\b/,
+    'people began',
   ],
-  ['time', /seconds/, /\b(?:time|long|longer|shorter|took|takes|spent|attention|engag\w+|duration|wait\w*)\b/],
+  [
+    'time',
+    /seconds/,
+    /\b(?:time|long|longer|shorter|took|takes|spent|attention|engag\w+|duration|wait\w*)\b/,
+    'first visit visits session sessions order orders people',
+  ],
+  ['loading', /^page_load_p75$/, /\bload\w*\b/, 'time times took takes'],
   [
     'pages',
-    /^(?:pageviews|page_views|pages_per_session|page_load_p75)$/,
-    /\b(?:pages?|pageviews?|views?|viewed|load\w*)\b/,
+    /^(?:pageviews|page_views|pages_per_session)$/,
+    /\b(?:pages?|pageviews?|views?|viewed)\b/,
+    'session sessions visit',
   ],
-  ['bounce', /^bounce_share$/, /\bbounc\w+\b/],
+  ['bounce', /^bounce_share$/, /\bbounc\w+\b/, 'sessions visits'],
   ['searches', /^searches$/, /\bsearch\w*\b/],
-  [
-    'friction',
-    /^(?:js_errors|rage_clicks|form_errors|form_abandons)$/,
-    /\b(?:errors?|rage|clicks?|abandon\w*|forms?|scripts?)\b/,
-  ],
-  ['clicks', /^(?:clicks|click_share|scroll_reached)$/, /\b(?:click\w*|scroll\w*|depth|seen|saw)\b/],
-  ['odds', /^odds_ratio$/, /\b(?:odds|coincid\w+|associat\w+)\b/],
+  ['script errors', /^js_errors$/, /\bscripts?\b/, 'error errors'],
+  ['rage clicks', /^rage_clicks$/, /\brage\b/, 'click clicks'],
+  ['form errors', /^form_errors$/, /\bforms?\b.*\berrors?\b|\berrors?\b.*\bforms?\b/, 'form forms error errors'],
+  ['abandoned forms', /^form_abandons$/, /\babandon\w*\b/, 'form forms'],
+  ['depth', /^scroll_reached$/, /\b(?:scroll\w*|depth)\b/, 'views reached seen page'],
+  ['clicks', /^(?:clicks|click_share)$/, /\bclick\w*\b/],
+  ['odds', /^odds_ratio$/, /\b(?:odds|associat\w+)\b/, 'going ratio'],
   ['events', /^events$/, /\bevents?\b/],
-  ['paths', /^(?:transition|variant_share)$/, /\b(?:paths?|routes?|steps?|journeys?|went|moved|transitions?)\b/],
+  [
+    'transitions',
+    /^(?:transition|variant_share)$/,
+    /\b(?:paths?|routes?|steps?|journeys?|moved|transitions?)\b/,
+    'sessions visits',
+  ],
   [
     'quality',
     /^quality_/,
     /\b(?:tracking|events?|volume|loss|lost|clocks?|late|duplicat\w*|reject\w*|bots?|consent\w*|identif\w*|silen\w*|missing|unread)\b/,
   ],
 ]
-export const familyOf = (metric: FactMetric): { family: string; nouns: RegExp } | undefined => {
-  const found = families.find(([, metrics]) => metrics.test(metric))
-  return found && { family: found[0], nouns: found[2] }
+type Family = { readonly family: string; readonly nouns: RegExp; readonly beside: ReadonlySet<string> }
+const known = new Map<FactMetric, Family | undefined>()
+export const familyOf = (metric: FactMetric): Family | undefined => {
+  if (!known.has(metric)) {
+    const found = families.find(([, metrics]) => metrics.test(metric))
+    known.set(metric, found && { family: found[0], nouns: found[2], beside: words(found[3] ?? '') })
+  }
+  return known.get(metric)
 }
-
-/** Lower case, without accents. */
-export const bare = (word: string): string => word.toLowerCase().normalize('NFD').replace(/\p{M}/gu, '')
-/** What is written between spaces and marks. `drop-off` is a figure and no direction. */
-export const wordsOf = (text: string): string[] =>
-  text
-    .replace(/\bdrop-?\s?offs?\b/gi, ' ')
-    .split(/[^\p{L}\p{M}]+/u)
-    .filter((word) => word !== '')

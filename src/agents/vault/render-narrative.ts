@@ -39,7 +39,10 @@ const renderPiece = (piece: NarrativePiece, facts: FactBook): string => {
   }
   const fact = facts.get(piece.factId)
   if (!fact) return ''
-  return piece.kind === 'fact' ? printed(printFact(fact, piece.format)) : raw(fact.dims[piece.dimension] ?? '')
+  if (piece.kind === 'fact') return printed(printFact(fact, piece.format))
+  const name = fact.dims[piece.dimension] ?? ''
+  // Depths are the only names that are shares.
+  return raw(fact.metric === 'scroll_reached' && piece.dimension === 'bucket' ? `${name} %` : name)
 }
 
 /** What the narrative stands on, for whoever wants to check it: folded away below it. */

@@ -2,6 +2,7 @@ import t from 'tap'
 import { checkDraft } from '../../../src/agents/narrate/check-draft.ts'
 import type { Draft, DraftPiece } from '../../../src/agents/narrate/draft.ts'
 import { viewOf } from '../../../src/agents/narrate/view.ts'
+import { wilson } from '../../../src/agents/statistics/wilson.ts'
 import { factOf } from './facts.ts'
 
 /**
@@ -10,11 +11,17 @@ import { factOf } from './facts.ts'
  */
 const facts = [
   factOf('sessions', 1_234, { compare: { value: 1_000, direction: 'up' } }),
-  factOf('orders', 40, { compare: { value: 60, direction: 'down' } }),
+  factOf('orders', 30, { compare: { value: 60, direction: 'down' } }),
   factOf('visitors', 900, { compare: { value: 905, direction: 'flat' } }),
-  factOf('conversion_rate', 0.12, { n: 400, unit: 'share', dims: { device: 'mobile' } }),
-  factOf('conversion_rate', 0.31, { n: 300, unit: 'share', dims: { device: 'desktop' } }),
-  factOf('conversion_rate', 0.2, { n: 100, unit: 'share', dims: { device: 'tablet' } }),
+  ...(
+    [
+      ['mobile', 48, 400],
+      ['desktop', 93, 300],
+      ['tablet', 20, 100],
+    ] as const
+  ).map(([device, part, n]) =>
+    factOf('conversion_rate', part / n, { n, unit: 'share', among: 3, dims: { device }, interval: wilson(part, n) }),
+  ),
   factOf('page_views', 500, { dims: { page: '/a' } }),
   factOf('page_views', 300, { dims: { page: '/b' } }),
   factOf('dropoff_difference', 0.15, { n: 300, unit: 'points', interval: { low: 0.1, high: 0.2, level: 0.95 } }),
@@ -23,11 +30,40 @@ const facts = [
     ...{ n: 48, unit: 'share', interval: { low: 0.004, high: 0.109, level: 0.95 } },
     compare: { value: 0.041, direction: 'down' },
   }),
+  // A difference and a rise that chance explains, and parts of what there is.
+  factOf('dropoff_difference', 0.04, { n: 60, unit: 'points', interval: { low: -0.05, high: 0.13, level: 0.95 } }),
+  factOf('new_visitors', 48, { compare: { value: 59, direction: 'down' } }),
+  factOf('revenue', 5_000, { n: 40, people: 30, unit: 'usd', dims: { campaign: 'x' } }),
+  factOf('revenue', 90_000, { n: 900, people: 700, unit: 'usd' }),
+  ...[
+    ['25', 300],
+    ['50', 200],
+    ['75', 100],
+  ].map(([bucket, part]) =>
+    factOf('scroll_reached', Number(part) / 400, {
+      n: 400,
+      unit: 'share',
+      dims: { page: '/a', bucket: String(bucket) },
+    }),
+  ),
+  factOf('entries', 400, { dims: { page: '/a' } }),
+  factOf('exits', 100, { dims: { page: '/a' } }),
+  ...[
+    ['product', 90],
+    ['cart', 40],
+    ['checkout', 30],
+  ].map(([step, lost], at) =>
+    factOf('step_dropoff', Number(lost) / 100, {
+      ...{ n: 100, unit: 'share', among: 4, interval: wilson(Number(lost), 100) },
+      dims: { funnel: 'shop', step: String(step), order: String(at + 1) },
+    }),
+  ),
+  ...['direct', 'paid'].map((channel, at) => factOf('sessions', 600 + 20 * at, { among: 2, dims: { channel } })),
 ]
 const view = viewOf(facts)
-const [sessions, orders, visitors, mobile, desktop, tablet, pageA, pageB, excess, errors, bounces] = view.facts.map(
-  ({ id }) => id,
-)
+const [sessions, orders, visitors, mobile, desktop, tablet, pageA, pageB, excess, errors, bounces, ...rest] =
+  view.facts.map(({ id }) => id)
+const [, newcomers, ofCampaign, revenue, depth, , , entries, exits, lostAtProduct] = rest
 
 /** `There were {f1} sessions.`, `{f4.device}` for a name, `{f1:interval}` for a format. */
 const piecesOf = (text: string): DraftPiece[] =>
@@ -52,7 +88,15 @@ const honest: string[] = [
   `The number of sessions was higher than on the same weekday before, by {${sessions}:difference}.`,
   `There were {${sessions}:difference} more sessions.`,
   `Orders were {${orders}}, against {${orders}:comparison} on the same weekday.`,
-  `The conversion stands on {${mobile}:sample} cases.`,
+  `The conversion on mobile stands on {${mobile}:sample} cases.`,
+  `Revenue was {${revenue}}.`,
+  `Revenue of the campaign {${ofCampaign}.campaign} was {${ofCampaign}}.`,
+  `Entries on the page {${entries}.page} were {${entries}}, with {${entries}:sample} cases.`,
+  `On {${exits}.page}, exits came to {${exits}}.`,
+  `The depth of {${depth}.bucket} of {${depth}.page} was reached in {${depth}} of the views.`,
+  `There was no clear change in new visitors: {${newcomers}}, against {${newcomers}:comparison} before.`,
+  `In the shop funnel, the drop-off at the step {${lostAtProduct}.step} was {${lostAtProduct}}.`,
+  `Compare the checkout on mobile and desktop again. Orders fell to {${orders}}.`,
   `Orders fell to {${orders}}.`,
   `Visitors were unchanged at {${visitors}}.`,
   `Sessions rose to {${sessions}}. Orders fell to {${orders}}. Look at the drop-off of the checkout next.`,
@@ -64,11 +108,10 @@ const honest: string[] = [
   `The conversion of {${desktop}} on {${desktop}.device} is higher than {${mobile}} on {${mobile}.device}.`,
   `The page {${pageA}.page} had {${pageA}} views, and {${pageB}.page} had {${pageB}} views.`,
   `The drop-off was higher by {${excess}}.`,
-  `This coincided with {${errors}} script errors.`,
+  `Script errors came to {${errors}}.`,
   `The bounce share was {${bounces}}, against {${bounces}:comparison} before.`,
   `Check the form before the next release. Sessions were {${sessions}}.`,
-  `"Sessions" were {${sessions}}; look at the checkout first.`,
-  `A person who decides may want to look at the form: it saw {${errors}} errors!`,
+  `"Sessions" were {${sessions}}. Look at the checkout first.`,
 ]
 
 const lies: Record<string, string[]> = {
@@ -207,6 +250,75 @@ const lies: Record<string, string[]> = {
     'Mobile conversion was {f5}.',
     'Conversion was {f4} on {f5.device} and {f5} on {f4.device}.',
     'On {f4.device} conversion was {f5}, on {f5.device} {f4}.',
+  ],
+  'a part for the whole': [
+    'Revenue was {f14}.',
+    'Revenue of the site was {f14}.',
+    'Conversion was {f4}.',
+    'The conversion stands on {f4:sample} cases.',
+    'The drop-off was {f21}.',
+    'The drop-off of the shop was {f21}.',
+    'Sessions were {f24}.',
+  ],
+  'a whole for a part': [
+    'New visitors were {f3}.',
+    'Paid sessions were {f1}.',
+    'Sessions with errors were {f1}.',
+    'Sessions of the campaign were {f1}.',
+    'Sessions at the checkout were {f1}.',
+    'The average revenue was {f15}.',
+    'The share of sessions was {f1}.',
+  ],
+  'one page or depth for another': [
+    'The page {f19.page} had {f19} exits.',
+    'On {f20.page}, entries came to {f20}.',
+    'The depth of {f16.page} was reached in {f16} of the views.',
+    'The depth of {f17.bucket} of {f16.page} was reached in {f16} of the views.',
+    'Form errors were {f10}.',
+  ],
+  'what chance explains': [
+    'The drop-off was higher by {f12}.',
+    'New visitors fell to {f13}.',
+    'Sessions of {f24} from direct are lower than {f25} from paid.',
+    'The highest number of sessions was that of {f25.channel}, {f25}.',
+  ],
+  'a superlative over a list that was cut': [
+    'The highest drop-off was at the step {f21.step} of the shop, {f21}.',
+    'The page {f7.page} had the highest number of views, {f7}.',
+  ],
+  'no change where there is one': [
+    'There was no clear change in sessions: {f1}, against {f1:comparison} before.',
+    'Script errors had no change: {f10}.',
+  ],
+  'a direction by another word': [
+    'Sessions plummeted to {f1}.',
+    'Sessions dwindled to {f1}.',
+    'Orders skyrocketed to {f2}.',
+    'Sessions cratered to {f1}.',
+    'Orders doubled down to {f2}.',
+    'Sessions went south to {f1}.',
+    'Orders surpassed expectations with {f2}.',
+    'Orders were not {f2}.',
+  ],
+  'a cause by another word': [
+    'Script errors led visitors to leave: {f10}.',
+    'Script errors of {f10} explain the drop-off.',
+    'Orders fell to {f2} as the form is broken.',
+    'The reason for orders of {f2} is the form.',
+    'Orders fell to {f2} since the form has errors.',
+    'Orders fell to {f2} after the release.',
+    'Orders fell to {f2}: people dislike the form.',
+    'Orders of {f2} reflect the checkout.',
+  ],
+  'a claim that is dressed as advice': [
+    'Look: the checkout is broken. Orders fell to {f2}.',
+    'Look at the form, it is broken. Orders fell to {f2}.',
+    'Check the checkout because errors keep visitors away. Orders fell to {f2}.',
+    'Check the form that errors made slow. Orders fell to {f2}.',
+    'See how the campaign failed. Orders fell to {f2}.',
+    'Try again. Orders fell to {f2}.',
+    'Watch the checkout (it fails). Orders fell to {f2}.',
+    'Consider that visitors hate the form. Orders fell to {f2}.',
   ],
   'a claim without a figure': [
     'The checkout is broken. There were {f1} sessions.',

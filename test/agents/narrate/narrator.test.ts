@@ -246,7 +246,13 @@ t.test('tools give fifty facts and eight kilobytes at once, page by page, and no
         const { id } = JSON.parse(lines.at(-2) ?? '{}')
         return callTools(toolUse('list_facts', { metric: 'page_views', after: id }))
       }
-      return draftReply([text('The page had '), value('f1'), text(' views.')])
+      return draftReply([
+        text('The page '),
+        { kind: 'name', fact_id: 'f1', dimension: 'page' },
+        text(' had '),
+        value('f1'),
+        text(' views.'),
+      ])
     }
     return callTools(toolUse('list_facts', { metric: 'page_views', after: null }))
   })
@@ -265,7 +271,13 @@ t.test('tools give fifty facts and eight kilobytes at once, page by page, and no
             toolUse('list_facts', { metric: null, after: null }, `toolu_${index}`),
           ),
         )
-      : draftReply([text('The page had '), value('f1'), text(' views.')]),
+      : draftReply([
+          text('The page '),
+          { kind: 'name', fact_id: 'f1', dimension: 'page' },
+          text(' had '),
+          value('f1'),
+          text(' views.'),
+        ]),
   )
   await narrated(t, createStage(db, fake), [requestOf('day/greedy', many.slice(1))])
   const [, second] = fake.received
