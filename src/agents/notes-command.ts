@@ -29,8 +29,9 @@ const help = `Usage: evothesis notes <run|prompt|status> [options]
            into VAULT_DIR, and from there to the client's destination.
            --date YYYY-MM-DD   write and show this day only; default: all notes, and the days that changed, else the last week
            --site HOST         write and show this site only
-  prompt   Prints what Claude would be sent about the notes of a day, byte for byte, whether AGENTS is on or off. Sends nothing.
-           --date YYYY-MM-DD   of this day; default: the last one
+  prompt   Prints the first request that Claude would be sent about each note of a day, and the lines that its tools may
+           answer with, byte for byte, whether AGENTS is on or off. Loads the SDK, and sends nothing.
+           --date YYYY-MM-DD   of this day; default: the last whole one
            --site HOST         of this site only
   status   What was read, what waits, where the notes are, open alerts and the last runs.
 

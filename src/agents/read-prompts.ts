@@ -7,9 +7,11 @@ import { draftAlerts, draftDays, draftInsights, draftWeeks, requestsOf } from '.
 
 type Asked = { db: Db; config: Config; date: string | undefined; site: string | undefined }
 
-/** What Claude would be sent about the notes of a day, the last one by default, and what looks at weeks. */
+/** What Claude would be sent first about the notes of a day, the last whole one by default, and about what looks at weeks. */
 export const readPrompts = async ({ db, config, date, site }: Asked): Promise<Prompt[]> => {
-  const [row] = await db.query<{ last: string | null }>(`select max(day)::text as last from reports where kind = 'day'`)
+  const [row] = await db.query<{ last: string | null }>(
+    `select max(day)::text as last from site_days where totals ->> 'isComplete' = 'true'`,
+  )
   const day = date ?? row?.last ?? null
   if (day === null) return []
   const input = await readVaultInput(db, {
@@ -27,7 +29,11 @@ export const readPrompts = async ({ db, config, date, site }: Asked): Promise<Pr
     ...draftInsights(input.insights, contextFor),
     ...draftWeeks(input, contextFor),
   ]
-  return dryRun(requestsOf(drafts), { name: config.AGENTS_MODEL, effort: config.AGENTS_EFFORT })
+  return dryRun(
+    requestsOf(drafts),
+    { name: config.AGENTS_MODEL, effort: config.AGENTS_EFFORT },
+    config.ANTHROPIC_BASE_URL,
+  )
 }
 
 export const renderPrompts = (prompts: readonly Prompt[]): string =>
@@ -36,7 +42,7 @@ export const renderPrompts = (prompts: readonly Prompt[]): string =>
     : prompts
         .map(({ subject, request, facts }, index) =>
           [
-            `# Request ${index + 1} of ${prompts.length} (${subject}), ${Buffer.byteLength(request)} bytes:`,
+            `# First request about note ${index + 1} of ${prompts.length} (${subject}), ${Buffer.byteLength(request)} bytes:`,
             request,
             `# The tools may answer with these ${facts.length} lines:`,
             ...facts,

@@ -16,10 +16,14 @@ export type Prompt = {
 }
 
 /**
- * What would be sent about notes: the real client writes the request, and a stand-in for the network takes it. No
+ * What would be sent first about notes: the real client writes the request, and a stand-in for the network takes it. No
  * connection is opened, no key is needed, and nothing is kept.
  */
-export const dryRun = async (requests: readonly NarrativeRequest[], model: Model): Promise<Prompt[]> => {
+export const dryRun = async (
+  requests: readonly NarrativeRequest[],
+  model: Model,
+  baseUrl?: string,
+): Promise<Prompt[]> => {
   const prompts: Prompt[] = []
   for (const { noteId, subject, facts } of requests) {
     const view = viewOf(facts)
@@ -28,7 +32,7 @@ export const dryRun = async (requests: readonly NarrativeRequest[], model: Model
     const client = createClient({
       ...{
         apiKey: secret('not-a-key'),
-        baseUrl: undefined,
+        baseUrl,
         log: silentLog,
         timeoutMs: 1_000,
         retries: 0,

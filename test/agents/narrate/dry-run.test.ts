@@ -5,7 +5,7 @@ import { factOf, requestOf } from './facts.ts'
 import { callTools, createFakeClaude, draftReply, toolResults, toolUse } from './fake-claude.ts'
 import { createStage } from './stage.ts'
 
-t.test('a dry run prints exactly what is sent, and sends nothing', async (t) => {
+t.test('a dry run prints the first requests and what tools may answer, and sends nothing', async (t) => {
   const { db, close } = await createTestDatabase()
   const fake = await createFakeClaude(({ body }) =>
     body.messages.length === 1
@@ -32,7 +32,7 @@ t.test('a dry run prints exactly what is sent, and sends nothing', async (t) => 
     ),
   )
   const model = { name: 'claude-haiku-5-5', effort: 'low' as const }
-  const prompts = await dryRun([...requests, requestOf('nothing', [])], model)
+  const prompts = await dryRun([...requests, requestOf('nothing', [])], model, fake.url)
   t.equal(fake.received.length, 0)
   t.strictSame(
     prompts.map(({ noteId }) => noteId),

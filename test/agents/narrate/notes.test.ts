@@ -69,7 +69,7 @@ const nouns: Record<string, string> = {
   segment_share: 'The share of people in the segment',
   clicks: 'Clicks',
   page_views: 'Page views',
-  scroll_reached: 'The depth that was seen',
+  scroll_reached: 'Views that reached the depth',
   quality_volume: 'Events',
   conversion_rate: 'The conversion',
   orders: 'Orders',
@@ -86,9 +86,14 @@ const writer: Part = (request) => {
   )
   const fact = lines.map((line) => JSON.parse(line)).find(({ metric }) => metric in nouns)
   if (!fact) return message([], { stop_reason: 'refusal' })
+  const names = Object.keys(fact.about ?? {}).filter((one) => one !== 'order' || fact.about.step === undefined)
   return draftReply([
     { kind: 'text', text: `${nouns[fact.metric]} came to ` },
     { kind: 'fact', fact_id: fact.id, format: 'value' },
+    ...names.flatMap((dimension) => [
+      { kind: 'text', text: ' on ' },
+      { kind: 'name', fact_id: fact.id, dimension },
+    ]),
     { kind: 'text', text: '.' },
   ])
 }
@@ -157,16 +162,21 @@ t.test('the notes are the same with and without a model, but for their texts', a
   await db.execute(
     `insert into unread_events (site_id, quarter, events) select site_id, '2026-11-17 12:00Z', 5 from events_log where site_id like 'zq7x%' limit 1`,
   )
-  const off = await notes('off', {}, 'run')
+  // With the address of an API that would answer: what is not sent was not sent for the setting’s sake.
+  const off = await notes('off', { ...on, AGENTS: 'off' }, 'run')
   t.equal(off.code, 0, off.stderr)
   t.equal(fake.received.length, 0)
   t.equal(await countTexts('off', 'model'), 0)
   const plain = await figuresOf('off')
   t.ok(plain.size > 20, `${plain.size} files`)
 
-  const prompt = await notes('off', {}, 'prompt')
-  t.match(prompt, { code: 0, stdout: /# Request 1 of \d+ \(\w+\), \d+ bytes:\n\{"model":"claude-haiku-5-5"/ })
+  const prompt = await notes('off', { ...on, AGENTS: 'off' }, 'prompt')
+  t.match(prompt, {
+    code: 0,
+    stdout: /# First request about note 1 of \d+ \(\w+\), \d+ bytes:\n\{"model":"claude-haiku-5-5"/,
+  })
   t.notMatch(prompt.stdout, mark)
+  t.match(prompt.stdout, /2026-11-19/, 'of the last whole day')
   t.equal(fake.received.length, 0, 'a dry run sends nothing')
 
   await db.execute('delete from notes')
