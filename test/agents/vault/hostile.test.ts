@@ -9,6 +9,7 @@ import {
   siteName,
   xmlText,
 } from '../../../src/agents/vault/escape.ts'
+import { cell, storeJudgeableDays } from '../earlier-days.ts'
 import { type SentEvent, storeBatch } from '../lab.ts'
 import { untilMs, vaultLab } from './lab.ts'
 import { pictureProblems, problemsOf } from './read-note.ts'
@@ -216,6 +217,22 @@ t.test('hostile events: every note is read by every reader, and nothing in it ac
   const lab = await vaultLab(t)
   const events = hostileVisits()
   for (let at = 0; at < events.length; at += 1_000) await storeBatch(lab.db, events.slice(at, at + 1_000))
+  // One of such a site is late, and one loses people: an insight and an alert are about them.
+  const [late = '', losing = ''] = [attacks[5], attacks[7]]
+  await storeBatch(
+    lab.db,
+    Array.from({ length: 60 }, (_, n) => ({
+      ...{ type: late, site: late, visitor: `${late}${n}`, path: `/${late}` },
+      ...{ at: untilMs - 130_000_000, created: untilMs - 40_000_000 },
+    })),
+  )
+  await storeJudgeableDays(lab.db, losing, '2026-11-19', 31, (back) => ({
+    cells: [cell('desktop', [500, back < 2 ? 50 : 250, 30, 20, 10])],
+    types: [
+      [losing, 4_000],
+      ['js_error', back < 2 ? 900 : 10],
+    ],
+  }))
   await storeBatch(lab.db, [{ type: 'pageview', at: untilMs + 60_000, site: 'tick.example', visitor: 'tick' }])
   await lab.run()
   const report = await lab.vault.write({ kind: 'nightly' })
@@ -234,7 +251,7 @@ t.test('hostile events: every note is read by every reader, and nothing in it ac
     if (name.endsWith('.svg')) t.same(pictureProblems(text), [], name)
   }
   t.same([...kinds].filter((kind) => !kind.includes('.')).sort(), [
-    ...['customer_profiles', 'daily_reports', 'funnel_analysis', 'heatmaps', 'segments'],
+    ...['customer_profiles', 'daily_reports', 'dropoff_alerts', 'funnel_analysis', 'heatmaps', 'insights', 'segments'],
   ])
   t.equal(new Set([...names].map((name) => name.toLowerCase())).size, names.size, 'names differ on every file system')
   t.ok([...names].some((name) => name.endsWith('.svg') && name.startsWith('heatmaps/')))
