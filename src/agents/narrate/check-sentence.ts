@@ -36,6 +36,7 @@ export const checkSentence = (pieces: readonly DraftPiece[], view: View): string
     ...checkWhole(text, names, printed, view),
     ...checkTypedNames(text, printed, view),
     ...checkFormats(pieces, view),
+    ...checkEarlier(words, pieces, printed),
   ]
 }
 
@@ -71,6 +72,22 @@ const checkWords = (text: string, printed: readonly Printed[], view: View): stri
       ? ['No figure of the sentence is compared with the same weekday.']
       : []),
   ]
+}
+
+/** What came is not what was expected, nor what was before. */
+const checkEarlier = (
+  words: readonly string[],
+  pieces: readonly DraftPiece[],
+  printed: readonly Printed[],
+): string[] => {
+  const saysEarlier = words.some((word) => ['expected', 'before', 'previous', 'earlier'].includes(word))
+  const isCompared =
+    pieces.some((piece) => piece.kind === 'fact' && (piece.format === 'comparison' || piece.format === 'difference')) ||
+    (['up', 'down', 'flat'] as const).some((direction) => words.some((word) => directions[direction].has(word))) ||
+    printed.some(({ seen }) => seen.fact.metric.startsWith('dropoff_'))
+  return saysEarlier && printed.length > 0 && !isCompared
+    ? ['A figure is called expected or earlier, and is not: print its comparison.']
+    : []
 }
 
 const refused = (words: readonly string[]): string[] =>

@@ -108,6 +108,14 @@ const families: readonly (readonly [family: string, metrics: RegExp, nouns: RegE
   ['cohort', /^cohort_/, /\b(?:cohorts?|return\w*|came back|come back)\b/, 'visitors people back'],
   ['segment', /^segment_(?:size|share)$/, /\b(?:segments?|people|members?|visitors?)\b/],
   ['chance', /_(?:p|q)_value$/, /\b(?:chance|tests?|tested|evidence|value)\b/],
+  ['expected drop-off', /^dropoff_baseline$/, /\bexpected\b/, 'lost left leave sessions visits visitors people'],
+  [
+    'excess',
+    /^dropoff_difference$/,
+    /\b(?:higher|lower|above|below|more|fewer|less|difference|gap)\b/,
+    'lost left sessions visits visitors people',
+  ],
+  ['excess sessions', /^dropoff_lost_sessions$/, /\bexpected\b/, 'lost loss sessions visits visitors people'],
   [
     'dropoff',
     /^(?:step_dropoff|step_lost|dropoff_(?!lost_revenue))/,
@@ -132,11 +140,14 @@ const families: readonly (readonly [family: string, metrics: RegExp, nouns: RegE
   ['visitors', /^visitors$/, /\b(?:visitors?|people)\b/],
   ['entries', /^(?:entries|entry_share)$/, /\b(?:entr(?:y|ies)|enter\w*|began)\b/, 'sessions session visits visit'],
   ['exits', /^(?:exits|exit_share)$/, /\b(?:exit\w*|ended)\b/, 'sessions session visits visit'],
+  ['journey', /^journey_sessions$/, /\b(?:journeys?|orders?)\b/, 'sessions session visits visit first'],
+  ['sessions', /^(?:sessions|session_share|step_entered)$/, /\b(?:sessions?|visits?|reached)\b/, 'people began'],
+  ['journey time', /^journey_seconds/, /\b(?:journeys?|orders?)\b/, 'time took takes long first visit visits session'],
   [
-    'sessions',
-    /^(?:sessions|session_share|journey_sessions|step_entered)$/,
-    /\b(?:sessions?|visits?|reached)\b/,
-    'people began',
+    'attention',
+    /engaged_seconds$/,
+    /\b(?:attention|engag\w+|spent)\b/,
+    'time visit visits session sessions people members',
   ],
   [
     'time',
@@ -167,11 +178,22 @@ const families: readonly (readonly [family: string, metrics: RegExp, nouns: RegE
     /\b(?:paths?|routes?|steps?|journeys?|moved|transitions?)\b/,
     'sessions visits',
   ],
-  [
-    'quality',
-    /^quality_/,
-    /\b(?:tracking|events?|volume|loss|lost|clocks?|late|duplicat\w*|reject\w*|bots?|consent\w*|identif\w*|silen\w*|missing|unread)\b/,
-  ],
+  ...(
+    [
+      ['volume', /^quality_volume/, /\b(?:volume|events?)\b/],
+      ['loss', /^quality_loss_share$/, /\blost\b/],
+      ['clocks', /^quality_clock_skew_p95$/, /\bclocks?\b/],
+      ['late', /^quality_late_share$/, /\blate\b/],
+      ['duplicates', /^quality_duplicate_share$/, /\bduplicat\w*\b/],
+      ['rejects', /^quality_reject_share$/, /\breject\w*\b/],
+      ['bots', /^quality_bot_share$/, /\bbots?\b/],
+      ['consent', /^quality_consent_share$/, /\bconsent\w*\b/],
+      ['identified', /^quality_identified_share$/, /\bidentif\w*\b/],
+      ['unread', /^quality_unread_events$/, /\bunread\b/],
+      ['silence', /^quality_silent_hours$/, /\bsilen\w*\b/],
+      ['missing', /^quality_event_type_missing$/, /\bmissing\b/],
+    ] as const
+  ).map(([name, metric, nouns]) => [name, metric, nouns, 'tracking event events visitors type'] as const),
 ]
 type Family = { readonly family: string; readonly nouns: RegExp; readonly beside: ReadonlySet<string> }
 const known = new Map<FactMetric, Family | undefined>()

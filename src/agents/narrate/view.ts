@@ -69,6 +69,8 @@ const isVisible = (fact: Fact): boolean =>
   fact.value !== null &&
   Number.isFinite(fact.value) &&
   hasEnoughPeople(fact) &&
+  // No word that is allowed says which part of people needed longer.
+  !fact.metric.endsWith('_p90') &&
   (fact.compare === undefined || Number.isFinite(fact.compare.value)) &&
   !personalDimensions.some((dimension) => fact.dims[dimension] !== undefined)
 

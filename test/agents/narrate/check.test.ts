@@ -58,6 +58,10 @@ const facts = [
       dims: { funnel: 'shop', step: String(step), order: String(at + 1) },
     }),
   ),
+  factOf('dropoff_baseline', 0.35, { n: 900, unit: 'share' }),
+  factOf('journey_sessions', 3, { n: 40 }),
+  factOf('journey_seconds', 3_600, { n: 40, unit: 'seconds' }),
+  factOf('quality_late_share', 0.2, { n: 900, unit: 'share' }),
   ...['direct', 'paid'].map((channel, at) => factOf('sessions', 600 + 20 * at, { among: 2, dims: { channel } })),
 ]
 const view = viewOf(facts)
@@ -95,6 +99,10 @@ const honest: string[] = [
   `On {${exits}.page}, exits came to {${exits}}.`,
   `The depth of {${depth}.bucket} of {${depth}.page} was reached in {${depth}} of the views.`,
   `There was no clear change in new visitors: {${newcomers}}, against {${newcomers}:comparison} before.`,
+  'The expected drop-off was {f24}.',
+  'From the first visit to the order it took {f26}.',
+  'Late events came to {f27}.',
+  'In the shop the drop-off at the step {f21.step} of {f21} is higher than {f22} at the step {f22.step}.',
   `In the shop funnel, the drop-off at the step {${lostAtProduct}.step} was {${lostAtProduct}}.`,
   `Compare the checkout on mobile and desktop again. Orders fell to {${orders}}.`,
   `Orders fell to {${orders}}.`,
@@ -258,7 +266,7 @@ const lies: Record<string, string[]> = {
     'The conversion stands on {f4:sample} cases.',
     'The drop-off was {f21}.',
     'The drop-off of the shop was {f21}.',
-    'Sessions were {f24}.',
+    'Sessions were {f28}.',
   ],
   'a whole for a part': [
     'New visitors were {f3}.',
@@ -276,11 +284,23 @@ const lies: Record<string, string[]> = {
     'The depth of {f17.bucket} of {f16.page} was reached in {f16} of the views.',
     'Form errors were {f10}.',
   ],
+  'what was expected or before for what came': [
+    'Sessions before were {f1}.',
+    'Expected orders were {f2}.',
+    'The expected drop-off of the shop at the step {f21.step} was {f21}.',
+    'The drop-off was {f24}.',
+  ],
+  'one median or share of its kind for another': [
+    'Sessions were {f25}.',
+    'The median of attention was {f26}.',
+    'Events that were lost came to {f27}.',
+  ],
   'what chance explains': [
     'The drop-off was higher by {f12}.',
     'New visitors fell to {f13}.',
-    'Sessions of {f24} from direct are lower than {f25} from paid.',
-    'The highest number of sessions was that of {f25.channel}, {f25}.',
+    'In the shop the drop-off at the step {f22.step} of {f22} is higher than {f23} at the step {f23.step}.',
+    'Sessions of {f28} from direct are lower than {f29} from paid.',
+    'The highest number of sessions was that of {f29.channel}, {f29}.',
   ],
   'a superlative over a list that was cut': [
     'The highest drop-off was at the step {f21.step} of the shop, {f21}.',
