@@ -3,15 +3,16 @@ import { predictionInterval } from './statistics/prediction.ts'
 
 /**
  * How a fact lies to what it is compared with. `unclear`: the difference may be chance, and nobody may speak of a rise or
- * a fall. A share is held against its own interval; a count, and the money that orders bring, against what earlier days
+ * a fall. A share is held against its own interval and that of the difference; a count, and the money that orders bring, against what earlier days
  * let expect. What nothing is known of the chance of is unclear. Undefined where it is compared with nothing.
  */
 export const changeOf = ({ value, unit, compare, interval }: Fact): Direction | 'unclear' | undefined => {
   if (!compare || value === null) return undefined
   if (compare.direction === 'flat') return 'flat'
-  if (interval) return interval.low <= compare.value && compare.value <= interval.high ? 'unclear' : compare.direction
+  if (interval && interval.low <= compare.value && compare.value <= interval.high) return 'unclear'
   const chance = compare.chance ?? (unit === 'count' ? predictionInterval(compare.value) : undefined)
-  return !chance || (chance.low <= value && value <= chance.high) ? 'unclear' : compare.direction
+  if (!chance) return interval ? compare.direction : 'unclear'
+  return chance.low <= value && value <= chance.high ? 'unclear' : compare.direction
 }
 
 /**

@@ -106,6 +106,11 @@ export const dayTotals = (
     ([some, sum], row) => [some + (row.paidOrders ?? row.orders), sum + row.revenueMicros],
     [0, 0],
   )
+  const usualRate = usual((row) => (row.sessions === 0 ? 0 : row.converted / row.sessions))
+  const share = before.reduce(({ part, of }, row) => ({ part: part + row.converted, of: of + row.sessions }), {
+    part: 0,
+    of: 0,
+  })
   const taken = Float64Array.from(journeys.map(({ seconds }) => seconds)).sort()
   const seconds = (metric: 'journey_seconds' | 'journey_seconds_p90', share: number): Fact =>
     facts.fact(metric, quantileOfSorted(taken, share), {
@@ -138,9 +143,7 @@ export const dayTotals = (
       converted,
       sessions,
       {},
-      {
-        compare: usual((row) => (row.sessions === 0 ? 0 : row.converted / row.sessions)),
-      },
+      { compare: usualRate && { ...usualRate, share } },
     ),
     // Orders in another currency, or without an amount, are worth nothing here: they are no part of the average, either.
     averageOrderValue: facts.money(

@@ -149,11 +149,20 @@ const volumeCheck = (
   const center = [...same].sort((a, b) => a - b)[Math.floor((same.length - 1) / 2)] ?? 0
   const z = modifiedZ(value, same)
   const change = center === 0 ? 0 : value / center - 1
+  // By how much it may differ for this test: no other says of it what is a rise.
+  const half = z === null || z === 0 ? 0 : Math.abs((volumeZ * (value - center)) / z)
   const isUnusual = z === null ? value !== center : Math.abs(z) > volumeZ
   const isRed = change < -volumeRed && (center >= volumeRedEventsMin || (value === 0 && center >= volumeEventsMin))
   const isSmall = center < volumeEventsMin && value < volumeEventsMin
   const level = !isUnusual || isSmall || Math.abs(change) < volumeAmber ? 'green' : isRed ? 'red' : 'amber'
-  return made(level, { compare: { value: center, n: center, basis: 'median of the same weekday', days: same } })
+  return made(level, {
+    compare: {
+      value: center,
+      n: center,
+      basis: 'median of the same weekday',
+      chance: { low: center - half, high: center + half },
+    },
+  })
 }
 
 const humanEvents = ({ events, botEvents }: SiteDay): number => events - botEvents

@@ -12,6 +12,10 @@ export type Compared = {
   /** The values of the days that it is made of, and the size of a case where they are sums: they tell what chance does. */
   days?: readonly number[]
   grain?: number
+  /** Of a share: the cases of all those days, and how many of them counted. */
+  share?: { part: number; of: number }
+  /** Where a test of its own says it. */
+  chance?: { low: number; high: number }
 }
 export type FactOptions = {
   unit?: FactUnit
@@ -77,7 +81,10 @@ export const createFacts = (options: {
       method,
       queryHash: queryHash(method),
       ...(given.interval && { interval: rounded(given.interval) }),
-      ...(given.compare && value !== null && { compare: comparison(value, given.compare, given.unit ?? 'count') }),
+      ...(given.compare &&
+        value !== null && {
+          compare: comparison({ value, unit: given.unit ?? 'count', interval: given.interval }, given.compare),
+        }),
       ...(given.notEnoughHistory !== undefined && { notEnoughHistory: given.notEnoughHistory }),
       ...((given.isPersonal || options.isPersonal) && { isPersonal: true as const }),
       ...(given.currency !== undefined && { currency: given.currency }),
@@ -111,12 +118,28 @@ const rounded = ({ low, high, level }: NonNullable<Fact['interval']>): NonNullab
 /** Differences below this share of what is compared with are called flat. */
 const flatShare = 0.02
 
-const comparison = (value: number, to: Compared, unit: FactUnit): NonNullable<Fact['compare']> => {
-  const isSum = unit === 'count' || unit === 'usd' || unit === 'money'
-  const chance = isSum && to.days && predictionInterval(to.value, to.days, to.grain)
+const comparison = (
+  one: { value: number; unit: FactUnit; interval: Fact['interval'] },
+  to: Compared,
+): NonNullable<Fact['compare']> => {
+  const chance = to.chance ?? chanceOf(one, to)
   return {
-    ...{ value: exact(to.value) ?? 0, direction: directionOf(value, to.value), n: to.n, basis: to.basis },
+    ...{ value: exact(to.value) ?? 0, direction: directionOf(one.value, to.value), n: to.n, basis: to.basis },
     ...(chance && { chance: { low: exact(chance.low) ?? 0, high: exact(chance.high) ?? 0 } }),
+  }
+}
+
+const chanceOf = (
+  { value, unit, interval }: { value: number; unit: FactUnit; interval: Fact['interval'] },
+  { value: center, days, grain, share }: Compared,
+): { low: number; high: number } | undefined => {
+  if (days && (unit === 'count' || unit === 'usd' || unit === 'money')) return predictionInterval(center, days, grain)
+  if (!share || !interval) return undefined
+  // Outside of this the interval of the difference (Newcombe 1998, method 10) does not hold 0.
+  const earlier = wilson(share.part, share.of)
+  return {
+    low: center - Math.hypot(interval.high - value, center - earlier.low),
+    high: center + Math.hypot(value - interval.low, earlier.high - center),
   }
 }
 

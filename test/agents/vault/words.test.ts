@@ -1,5 +1,8 @@
 import t from 'tap'
+import { addDays, createCalendar } from '../../../src/agents/days.ts'
+import { judgeQuality } from '../../../src/agents/judge-quality.ts'
 import { createFacts } from '../../../src/agents/make-fact.ts'
+import type { SiteDay } from '../../../src/agents/site-tally.ts'
 import { against, wordFor } from '../../../src/agents/vault/plain-text.ts'
 import { type SentEvent, storeBatch } from '../lab.ts'
 import { vaultLab } from './lab.ts'
@@ -13,12 +16,20 @@ const said = (fact: Parameters<typeof against>[0]): string =>
     .join('…')
 
 t.test('what chance explains is called no rise and no fall', (t) => {
-  const share = (part: number, of: number, before: number) =>
+  const shareOf = (part: number, of: number, before: number) =>
     facts.share('conversion_rate', part, of, {}, { compare: { value: before, n: 100, basis } })
-  t.match(said(share(1, 48, 0.041)), /^, not clearly other than /, '2.1 % (0.4 % to 10.9 %) is no fall from 4.1 %')
-  t.match(said(share(100, 1_000, 0.2)), /^, down from /)
-  t.match(said(share(300, 1_000, 0.2)), /^, up from /)
-  t.match(said(share(200, 1_000, 0.2)), /^, much like /)
+  t.match(said(shareOf(1, 48, 0.041)), /^, not clearly other than /, '2.1 % (0.4 % to 10.9 %) is no fall from 4.1 %')
+  t.match(said(shareOf(100, 1_000, 0.2)), /^, down from /)
+  t.match(said(shareOf(300, 1_000, 0.2)), /^, up from /)
+  t.match(said(shareOf(200, 1_000, 0.2)), /^, much like /)
+  const share = { part: 14, of: 265 }
+  const rate = { value: 0.053, n: 100, basis, share }
+  t.match(
+    said(facts.share('conversion_rate', 12, 125, {}, { compare: rate })),
+    /^, not clearly other than /,
+    '14 of 265 visits before are no sure 5.3 %',
+  )
+  t.match(said(facts.share('conversion_rate', 24, 125, {}, { compare: rate })), /^, up from /)
   const count = (value: number, days: readonly number[]) => {
     const middle = [...days].sort((a, b) => a - b)[Math.floor(days.length / 2)] ?? 0
     return said(facts.count('sessions', value, {}, { compare: { value: middle, n: middle, basis, days } }))
@@ -34,6 +45,37 @@ t.test('what chance explains is called no rise and no fall', (t) => {
   t.match(said(tiny), /^, much like /, 'what is printed as the same is not called a change')
   t.equal(wordFor(facts.count('orders', 1), 'order'), 'order')
   t.equal(wordFor(facts.count('orders', 0), 'order'), 'orders')
+  t.end()
+})
+
+t.test('a volume that is to be looked at is called up or down, and one that is in order is not', (t) => {
+  const siteDay = (week: number, events: number): SiteDay => ({
+    ...{
+      siteId: 's',
+      day: addDays('2026-11-19', -7 * week),
+      events,
+      pageviews: events,
+      botEvents: 0,
+      late: 0,
+      misdated: 0,
+    },
+    ...{ rejected: 0, duplicates: 0, consents: new Map(), types: new Map(), skew: new Map(), hours: new Map() },
+    lastMs: 0,
+  })
+  const volume = (events: number) => {
+    const history = [...[1_200, 1_374, 1_430].map((before, index) => siteDay(3 - index, before)), siteDay(0, events)]
+    const calendar = createCalendar('UTC')
+    const asOfMs = calendar.endOf('2026-11-19')
+    const judged = judgeQuality({
+      ...{ facts, siteId: 's', day: '2026-11-19', isComplete: true, history, unread: 0, sent: 0, arrived: 0 },
+      ...{ calendar, asOfMs },
+    })
+    const check = judged.checks.find((one) => one.check === 'volume')
+    return check && [check.level, said(check.fact)]
+  }
+  t.match(volume(1_888), ['amber', /^, up from /])
+  t.match(volume(1_500), ['green', /^, not clearly other than /])
+  t.match(volume(700), ['amber', /^, down from /])
   t.end()
 })
 
