@@ -147,6 +147,8 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
         let events = 0
         const stopWith = (held: string | null) => ({ events, held })
         try {
+          // First of all: what another run delivered may be what fills the disk now.
+          await dropUnneeded()
           for (;;) {
             for (const part of await selectUnencoded(session)) {
               if (part.partId === encoding?.partId) continue
@@ -200,6 +202,10 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
       try {
         // All loops end before the run does, also when one of them fails.
         const [made, ...delivered] = await Promise.allSettled([encodeAll(), ...destinations.map(deliverAll)])
+        // Also where it failed, on a full disk, say: what was delivered meanwhile makes room for the next run.
+        await dropUnneeded().catch((error: Error) => {
+          if (made.status === 'fulfilled') throw error
+        })
         if (made.status === 'rejected') throw made.reason
         for (const one of delivered) if (one.status === 'rejected') throw one.reason
         await finishErasures(erasing)

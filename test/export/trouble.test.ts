@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
@@ -50,6 +50,35 @@ t.test('a full disk ends the run with an error, and the next run delivers everyt
   const { rows, problems } = await readDelivered(folderReader(path.join(DATA_DIR, 'exports', 'client')))
   t.strictSame(problems, [])
   t.equal(rows.json?.length, many.length)
+})
+
+t.test('a disk that is full of what was delivered is freed before rows are copied out', async (t) => {
+  const { db, close } = await createTestDatabase()
+  t.teardown(close)
+  const DATA_DIR = await tempFolder(t)
+  const staging = path.join(DATA_DIR, 'staging')
+  mkdirSync(staging)
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', staging], { stdio: 'ignore' })
+  } catch {
+    t.pass('skipped: a small file system needs the right to mount one')
+    return
+  }
+  t.teardown(() => execFileSync('umount', [staging]))
+  const { exporter, close: closeExporter } = createTestExporter(db, { DATA_DIR })
+  t.teardown(closeExporter)
+  await insertBatch(db, many.slice(0, 10))
+  await exporter.run()
+  const [delivered] = await db.query<{ part_id: number }>('select part_id from export_parts')
+  const left = path.join(staging, `part-${delivered?.part_id}`)
+  const filler = path.join(staging, 'filler')
+  writeFileSync(filler, Buffer.alloc(7_900_000))
+  await insertBatch(db, many.slice(0, 400))
+  await t.rejects(exporter.run(), { code: 'export_encode_failed', message: /ENOSPC/ })
+  t.equal((await selectUnencoded(db)).length, 1, 'the part is claimed, and waits')
+  mkdirSync(left)
+  renameSync(filler, path.join(left, 'left-behind'))
+  t.match(await exporter.run(), { events: 400 })
 })
 
 t.test('a connection whose COPY was given up answers nothing more, and its pool goes on', async (t) => {
