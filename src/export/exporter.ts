@@ -119,7 +119,13 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
 
       /** Parts whose files are read now, each as often as destinations do. */
       const delivering: number[] = []
-      const dropUnneeded = async (): Promise<number> => {
+      let dropping: Promise<unknown> = Promise.resolve()
+      const dropUnneeded = (): Promise<number> => {
+        const dropped = drop()
+        dropping = dropped.catch(() => undefined)
+        return dropped
+      }
+      const drop = async (): Promise<number> => {
         const staged = await stagedParts(options.stagingFolder)
         for (const partId of await selectUnneededFiles(db, [...staged.keys()])) {
           // A parked destination that is tried again may have become well, and wants them.
@@ -190,6 +196,7 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
           touched.add(part.partId)
           if (part.dueMs !== null && part.dueMs > clock.now()) return
           const refusal = heads.failures.get(destination.name)
+          await dropping
           delivering.push(part.partId)
           const outcome = await (refusal
             ? refusePart(deliver, destination, part, refusal)
