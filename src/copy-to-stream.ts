@@ -41,6 +41,8 @@ export class CopyToStream extends Readable {
   constructor(text: string) {
     // In object mode, because waiting blocks would be put together into a new one otherwise.
     super({ objectMode: true, highWaterMark: 1 })
+    // A connection may break, or the server refuse, before anybody reads; whoever then does is told.
+    this.on('error', () => {})
     this.#text = text
   }
 

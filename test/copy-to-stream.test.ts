@@ -146,6 +146,26 @@ t.test('against PostgreSQL', async (t) => {
     t.equal(sha256, expected.digest('hex'))
   })
 
+  await t.test('what happens before anybody reads is told to whoever then does, and ends no process', async (t) => {
+    const readAll = async (stream: AsyncIterable<unknown>): Promise<void> => {
+      for await (const _block of stream);
+    }
+    const refused = session.copyTo('copy nothing_like_it to stdout')
+    await setTimeout(100)
+    await t.rejects(readAll(refused.stream), { code: '42P01' })
+    t.strictSame(await session.query('select 1 as one'), [{ one: 1 }])
+    const other = await db.session()
+    const cut = other.copyTo('copy (select pg_sleep(10)) to stdout')
+    await setTimeout(20)
+    other.break(new Error('cut'))
+    await setTimeout(100)
+    await t.rejects(readAll(cut.stream))
+    const late = other.copyTo('copy (select 1) to stdout')
+    await setTimeout(100)
+    await t.rejects(readAll(late.stream))
+    other.release()
+  })
+
   await t.test('a connection that is cut amid the rows is an error', async (t) => {
     const other = await db.session()
     const { stream } = other.copyTo(`copy (select repeat('x', 1000) from generate_series(1, 1000000)) to stdout`)

@@ -178,16 +178,19 @@ const skewP95 = (buckets: Counts): { seconds: number | null; n: number } => {
   return { seconds: null, n: 0 }
 }
 
+const eventsOfVisitMax = 24
+
 /**
  * How many events that come one by one say as much as these days' counts do (quasi-Poisson: the mean over the dispersion). A
  * visit brings a dozen of them at once, so that a small shop has quiet evenings in which many events were to be expected.
- * The best and the worst day are left out: a single great one says nothing about how events come.
+ * The best and the worst day are left out: a single great one says nothing about how events come; and no more is put down to
+ * visits than they can explain, because days differ by more than chance (a weekend has a tenth of a weekday's, say).
  */
 const independent = (counts: readonly number[]): number => {
   const usual = [...counts].sort((a, b) => a - b).slice(1, -1)
   const mean = usual.reduce((sum, one) => sum + one, 0) / Math.max(1, usual.length)
   const variance = usual.reduce((sum, one) => sum + (one - mean) ** 2, 0) / Math.max(1, usual.length - 1)
-  return mean > 0 ? mean / Math.max(1, variance / mean) : 0
+  return mean > 0 ? mean / Math.min(eventsOfVisitMax, Math.max(1, variance / mean)) : 0
 }
 
 /** Hours without an event at the end of the data, where the same hours of other days had some. */

@@ -1,6 +1,6 @@
 import { open, rm } from 'node:fs/promises'
 import path from 'node:path'
-import type { Queryable, Session } from '../db.ts'
+import type { Db, Queryable, Session } from '../db.ts'
 import { exportColumns } from '../types.ts'
 import type { Pace } from './pace.ts'
 import { isoMicroseconds, type Part, selectHours } from './parts.ts'
@@ -28,11 +28,11 @@ export const copyOut = async (
     await session.batch(`begin; ${inOrderOfBatches}`)
     for (const hour of wanted) {
       const file = path.join(folder, `${hour}.csv`)
-      const { stream, rows } = session.copyTo(
-        `copy (${selectRows(part, hour)}) to stdout (format csv, force_quote *, null '')`,
-      )
-      await write(file, paced(stream))
-      if (rows() > 0 || hours) staged.push({ hourMs: hour, file, rows: rows() })
+      const rows = await write(file, () => {
+        const copy = session.copyTo(`copy (${selectRows(part, hour)}) to stdout (format csv, force_quote *, null '')`)
+        return { blocks: paced(copy.stream), rows: copy.rows }
+      })
+      if (rows > 0 || hours) staged.push({ hourMs: hour, file, rows })
       else await rm(file)
     }
     await session.execute('commit')
@@ -44,11 +44,16 @@ export const copyOut = async (
   }
 }
 
-/** Each block is written before the next is asked for, which will be in the same memory. */
-const write = async (file: string, blocks: AsyncIterable<Buffer>): Promise<void> => {
+/**
+ * Writes rows to a file; resolves to their number. They are asked for when there is a file to write them to, and each block is
+ * written before the next is asked for, which will be in the same memory.
+ */
+const write = async (file: string, begin: () => { blocks: AsyncIterable<Buffer>; rows(): number }): Promise<number> => {
   const out = await open(file, 'w')
   try {
+    const { blocks, rows } = begin()
     for await (const block of blocks) await out.writeFile(block)
+    return rows()
   } finally {
     await out.close()
   }
@@ -70,6 +75,13 @@ const selectRows = (part: Part, from: number): string => {
       and e.created_at >= to_timestamp(${from / 1000}) and e.created_at < to_timestamp(${until / 1000})
     order by b.batch_id, e.n`
 }
+
+/** `selectOccurred` on a connection of its own, for as long as a part of any size takes. */
+export const selectOccurredBeside = (db: Db, part: Part): ReturnType<typeof selectOccurred> =>
+  db.transaction(async (tx) => {
+    await tx.batch(`set local statement_timeout = 0; ${inOrderOfBatches}`)
+    return selectOccurred(tx, part)
+  })
 
 /** When the part's events happened, by their own clocks; null for a part without rows. */
 export const selectOccurred = async (db: Queryable, part: Part): Promise<{ min: string; max: string } | null> => {

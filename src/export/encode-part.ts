@@ -4,7 +4,7 @@ import { AppError, messageOf } from '../errors.ts'
 import { manifestKey } from '../storage/keys.ts'
 import { type Manifest, microsecondText, renderManifest } from '../storage/manifest.ts'
 import { producerVersion } from '../types.ts'
-import { copyOut, type StagedHour, selectOccurred } from './copy-out.ts'
+import { copyOut, type StagedHour, selectOccurredBeside } from './copy-out.ts'
 import type { EncodeContext } from './encode-context.ts'
 import { encodeViews, type NewObject } from './encode-views.ts'
 import {
@@ -48,7 +48,7 @@ export type StagedPart = { part: Part; staged: StagedHour[]; quarantined: string
 export const encodeStaged = (context: EncodeContext, { part, staged, quarantined }: StagedPart): Promise<void> =>
   context.encoding(async () => {
     // The database looks through the times while DuckDB writes: the next part's rows need not wait for it.
-    const occurring = selectOccurred(context.db, part)
+    const occurring = selectOccurredBeside(context.db, part)
     occurring.catch(() => undefined)
     const objects = quarantined ? [] : await encodeViews(context, part, staged, viewsOf(part))
     const occurred = await occurring

@@ -117,9 +117,19 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
       const erasing = { db, clock, log, encode, stopped }
       await applyErasures(erasing, session)
 
-      const dropUnneeded = async (): Promise<number> => {
+      /** Parts whose files are read now, each as often as destinations do. */
+      const delivering: number[] = []
+      let dropping: Promise<unknown> = Promise.resolve()
+      const dropUnneeded = (): Promise<number> => {
+        const dropped = drop()
+        dropping = dropped.catch(() => undefined)
+        return dropped
+      }
+      const drop = async (): Promise<number> => {
         const staged = await stagedParts(options.stagingFolder)
         for (const partId of await selectUnneededFiles(db, [...staged.keys()])) {
+          // A parked destination that is tried again may have become well, and wants them.
+          if (delivering.includes(partId)) continue
           await dropStaged(options.stagingFolder, partId)
           staged.delete(partId)
         }
@@ -186,9 +196,12 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
           touched.add(part.partId)
           if (part.dueMs !== null && part.dueMs > clock.now()) return
           const refusal = heads.failures.get(destination.name)
-          const outcome = refusal
-            ? await refusePart(deliver, destination, part, refusal)
-            : await deliverPart(deliver, session, destination, part)
+          await dropping
+          delivering.push(part.partId)
+          const outcome = await (refusal
+            ? refusePart(deliver, destination, part, refusal)
+            : deliverPart(deliver, session, destination, part)
+          ).finally(() => delivering.splice(delivering.indexOf(part.partId), 1))
           if (outcome === 'retry' || outcome === 'parked') return
           if (outcome === 'verified')
             progress.delivered[destination.name] = (progress.delivered[destination.name] ?? 0) + part.events
@@ -198,8 +211,14 @@ export const createExporter = (deps: ExporterDeps): Exporter => {
       }
 
       try {
+        // What an earlier run delivered may be what fills the disk now.
+        await dropUnneeded()
         // All loops end before the run does, also when one of them fails.
         const [made, ...delivered] = await Promise.allSettled([encodeAll(), ...destinations.map(deliverAll)])
+        // Also where it failed, on a full disk, say: what was delivered meanwhile makes room for the next run.
+        await dropUnneeded().catch((error: Error) => {
+          if (made.status === 'fulfilled') throw error
+        })
         if (made.status === 'rejected') throw made.reason
         for (const one of delivered) if (one.status === 'rejected') throw one.reason
         await finishErasures(erasing)

@@ -1,11 +1,13 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { createDb } from '../../src/db.ts'
+import { isAppError } from '../../src/errors.ts'
 import { copyOut } from '../../src/export/copy-out.ts'
 import { selectWaiting } from '../../src/export/deliveries.ts'
+import type { Exporter } from '../../src/export/exporter.ts'
 import { withExporterLock } from '../../src/export/lock.ts'
 import { selectUnencoded } from '../../src/export/parts.ts'
 import { verifyDestination } from '../../src/export/verify.ts'
@@ -17,10 +19,23 @@ import { folderReader, readDelivered } from '../support/delivered.ts'
 import { createTestExporter, tempFolder } from '../support/exporter.ts'
 import { startFaultingS3 } from '../support/faulting-s3.ts'
 import { startTestS3 } from '../support/s3.ts'
+import { until } from '../support/until.ts'
 
 const many = Array.from({ length: 4000 }, (_, n) => ({
   raw_event_data: JSON.stringify({ n, text: 'words '.repeat(200) }),
 }))
+
+/** The next run after one whose connection was cut: the server gives its lock back when it has noticed. */
+const runWhenFree = async (exporter: Exporter): Promise<unknown> => {
+  let report: unknown
+  await until('the exporter is free', async () => {
+    report = await exporter.run().catch((error: unknown) => {
+      if (!isAppError(error) || error.code !== 'export_busy') throw error
+    })
+    return report !== undefined
+  })
+  return report
+}
 
 t.test('a full disk ends the run with an error, and the next run delivers everything', async (t) => {
   const { db, close } = await createTestDatabase()
@@ -46,10 +61,39 @@ t.test('a full disk ends the run with an error, and the next run delivers everyt
   await t.rejects(exporter.run(), { code: 'export_encode_failed', message: /ENOSPC/ })
   t.strictSame(readdirSync(staging), [], 'what was written of it is gone')
   unmount()
-  t.match(await exporter.run(), { parts: 1, events: many.length })
+  t.match(await runWhenFree(exporter), { parts: 1, events: many.length })
   const { rows, problems } = await readDelivered(folderReader(path.join(DATA_DIR, 'exports', 'client')))
   t.strictSame(problems, [])
   t.equal(rows.json?.length, many.length)
+})
+
+t.test('a disk that is full of what was delivered is freed before rows are copied out', async (t) => {
+  const { db, close } = await createTestDatabase()
+  t.teardown(close)
+  const DATA_DIR = await tempFolder(t)
+  const staging = path.join(DATA_DIR, 'staging')
+  mkdirSync(staging)
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', staging], { stdio: 'ignore' })
+  } catch {
+    t.pass('skipped: a small file system needs the right to mount one')
+    return
+  }
+  t.teardown(() => execFileSync('umount', [staging]))
+  const { exporter, close: closeExporter } = createTestExporter(db, { DATA_DIR })
+  t.teardown(closeExporter)
+  await insertBatch(db, many.slice(0, 10))
+  await exporter.run()
+  const [delivered] = await db.query<{ part_id: number }>('select part_id from export_parts')
+  const left = path.join(staging, `part-${delivered?.part_id}`)
+  const filler = path.join(staging, 'filler')
+  writeFileSync(filler, Buffer.alloc(7_900_000))
+  await insertBatch(db, many.slice(0, 400))
+  await t.rejects(exporter.run(), { code: 'export_encode_failed', message: /ENOSPC/ })
+  t.equal((await selectUnencoded(db)).length, 1, 'the part is claimed, and waits')
+  mkdirSync(left)
+  renameSync(filler, path.join(left, 'left-behind'))
+  t.match(await runWhenFree(exporter), { events: 400 })
 })
 
 t.test('a connection whose COPY was given up answers nothing more, and its pool goes on', async (t) => {
