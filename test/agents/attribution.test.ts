@@ -101,6 +101,47 @@ t.test('the linear system agrees with walking the chain', (t) => {
   t.end()
 })
 
+t.test('ten thousand paths: the exact solution is what following the chain step by step comes to', (t) => {
+  const random = createRandom(21)
+  const paths = Array.from({ length: 10_000 }, () => ({
+    channels: Array.from({ length: 1 + random.below(12) }, () => `c${Math.min(random.below(12), random.below(12))}`),
+    conversions: random.below(4),
+    nulls: random.below(14),
+  }))
+  // How often each state followed each other, and from there the share that ends in a conversion, by iteration.
+  const follows = new Map<string, Map<string, number>>()
+  const add = (from: string, to: string, times: number) => {
+    const row = follows.get(from) ?? new Map<string, number>()
+    follows.set(from, row.set(to, (row.get(to) ?? 0) + times))
+  }
+  for (const { channels, conversions, nulls } of paths) {
+    const whole = ['start', ...channels]
+    for (let index = 1; index < whole.length; index++)
+      add(whole[index - 1] ?? '', whole[index] ?? '', conversions + nulls)
+    add(whole.at(-1) ?? '', '+', conversions)
+    add(whole.at(-1) ?? '', '-', nulls)
+  }
+  const reaches = (without?: string): number => {
+    const share: Record<string, number> = { '+': 1 }
+    for (let round = 0; round < 600; round++)
+      for (const [from, row] of follows) {
+        const [all, good] = [...row].reduce(
+          ([all, good], [to, times]) => [all + times, good + (to === without ? 0 : times * (share[to] ?? 0))],
+          [0, 0],
+        )
+        share[from] = all === 0 ? 0 : good / all
+      }
+    return share.start ?? 0
+  }
+  const found = removalEffects(paths)
+  t.ok(nearAll([found?.probability ?? 0], [reaches()], 1e-9))
+  const channels = [...(found?.effects.keys() ?? [])]
+  t.equal(channels.length, 12)
+  for (const channel of channels)
+    t.ok(nearAll([found?.effects.get(channel) ?? 0], [1 - reaches(channel) / reaches()], 1e-9), channel)
+  t.end()
+})
+
 t.test('Shapley values', (t) => {
   const sets = [
     { channels: ['A'], worth: 10 },

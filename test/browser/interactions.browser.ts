@@ -160,6 +160,34 @@ else {
     t.equal(dataOf(stored, 'rage_click').length, 1)
   })
 
+  t.test(
+    'rage is three clicks less than a second and 30 px apart, sideways and down added, to the millisecond and pixel',
+    async (t) => {
+      // The limits of posthog-js (rageclick.ts): 30 px and 1000 ms are too far.
+      const rages = async (gapMs: number, right: number, down: number): Promise<number> => {
+        const stored = await journey(lab, { body: '<div id="dead">Nothing happens</div>' }, (tab) =>
+          tab.evaluate(
+            ([gapMs, right, down]) => {
+              for (const index of [0, 1, 2]) {
+                const [clientX, clientY] = [50 + index * (right ?? 0), 50 + index * (down ?? 0)]
+                const click = new MouseEvent('click', { bubbles: true, clientX, clientY })
+                Object.defineProperty(click, 'timeStamp', { value: 5_000 + index * (gapMs ?? 0) })
+                document.getElementById('dead')?.dispatchEvent(click)
+              }
+            },
+            [gapMs, right, down],
+          ),
+        )
+        return dataOf(stored, 'rage_click').length
+      }
+      t.equal(await rages(999, 29, 0), 1)
+      t.equal(await rages(999, 9, 20), 1)
+      t.equal(await rages(1000, 0, 0), 0)
+      t.equal(await rages(10, 30, 0), 0)
+      t.equal(await rages(10, 22, 8), 0)
+    },
+  )
+
   t.test('selection and copy tell how much, never what', async (t) => {
     const stored = await journey(lab, { body: '<p id="text">A secret sentence of some length</p>' }, async (tab) => {
       await tab.evaluate(`getSelection().selectAllChildren(document.getElementById('text'))`)

@@ -5,7 +5,7 @@ import { cleanUrl, hostOf, ownHost } from './url.ts'
 
 const clickable = 'a[href],button,summary,[role=button],[type=submit]'
 const downloadable = /\.(pdf|docx?|xlsx?|pptx?|csv|txt|zip|rar|7z|t?gz|dmg|exe|msi|apk|mp[34]|wav|avi|mov)$/i
-/** Three clicks, each under 30 px and 1 s from the one before. */
+/** Three clicks, each under 30 px (to the side and down, added) and 1 s from the one before. */
 const rageClicks = 3
 const rageDistancePx = 30
 const rageGapMs = 1000
@@ -25,7 +25,7 @@ const reportClick = (target: Element, event: MouseEvent): void => {
   if (element) capture('click', describe(element, event))
   const near =
     last &&
-    Math.hypot(event.clientX - last.clientX, event.clientY - last.clientY) < rageDistancePx &&
+    Math.abs(event.clientX - last.clientX) + Math.abs(event.clientY - last.clientY) < rageDistancePx &&
     event.timeStamp - last.timeStamp < rageGapMs
   burst = near ? burst + 1 : 1
   last = event
