@@ -4,6 +4,7 @@ import { readVaultInput } from '../../src/agents/read-vault-input.ts'
 import type { AttributionModel, AttributionReport, CohortReport, VaultInput } from '../../src/agents/report.ts'
 import { selectReports } from '../../src/agents/report-rows.ts'
 import type { Db } from '../../src/db.ts'
+import type { AnomalyOptions } from '../../src/demo/anomaly.ts'
 import { funnelSteps } from '../../src/demo/funnel.ts'
 import { generateTraffic } from '../../src/demo/generate.ts'
 import { funnelBy, type PlantedTruth } from '../../src/demo/planted.ts'
@@ -19,7 +20,7 @@ const some = { events: 40_000, sites: 2, days: 28, untilMs }
 
 /** Benjamini and Hochberg's q, which every night's tests are held to. */
 const falseShareMax = 0.05
-const raised = { all: 0, wrong: 0 }
+const raised = { all: 0, wrong: 0, exact: 0 }
 
 type Truth = { planted: PlantedTruth; input: VaultInput; db: Db }
 
@@ -27,11 +28,12 @@ type Truth = { planted: PlantedTruth; input: VaultInput; db: Db }
 const runOn = async (
   t: Tap,
   seed: number,
+  anomaly: AnomalyOptions | undefined,
   change: (requests: Iterable<TrafficRequest>) => Iterable<TrafficRequest> = (requests) => requests,
 ): Promise<Truth> => {
   const { db, close } = await createTestDatabase()
   t.teardown(close)
-  const traffic = generateTraffic({ ...some, seed, anomaly: {} })
+  const traffic = generateTraffic({ ...some, seed, ...(anomaly && { anomaly }) })
   await storeTraffic(db, change(traffic.requests), untilMs)
   await engineOn(db).run({ kind: 'nightly' })
   const input = await readVaultInput(db, { timeZone: 'UTC', from: firstDay, to: lastDay, customersMax: 100 })
@@ -41,11 +43,27 @@ type Tap = { teardown(fn: () => unknown): void }
 
 const sum = <T>(items: readonly T[], value: (item: T) => number | null | undefined): number =>
   items.reduce((all, item) => all + (value(item) ?? 0), 0)
+const isoOf = (ms: number): string => new Date(ms).toISOString()
+type PlantedAnomaly = NonNullable<PlantedTruth['anomaly']>
+type Alert = VaultInput['alerts'][number]
+
+/** Whether an alert is about the planted loss: its site, its step, and at least one of its days. */
+const isAlertOf =
+  ({ siteId, step, startMs, endMs }: PlantedAnomaly) =>
+  ({ rawSite, current, window }: Alert): boolean =>
+    rawSite === siteId &&
+    current.dims.order === String(funnelSteps.indexOf(step)) &&
+    window.from < isoOf(endMs) &&
+    window.to > isoOf(startMs)
+const figuresOf = (of: Alert | PlantedAnomaly['inside']): [number, number] =>
+  !('current' in of)
+    ? [of.sessions, Math.round(of.dropOff * 1e9)]
+    : [of.current.n ?? 0, Math.round((of.current.value ?? 0) * 1e9)]
 const cents = (dollars: number | null | undefined): number => Math.round((dollars ?? 0) * 100)
 
 for (const seed of seeds)
   t.test(`what was planted comes out (seed ${seed})`, async (t) => {
-    const { planted, input, db } = await runOn(t, seed)
+    const { planted, input, db } = await runOn(t, seed, {})
     const days = input.days.filter(({ rawSite }) => rawSite !== 'tick.example')
 
     t.test('volumes, by day, device, channel and kind of visitor', (t) => {
@@ -161,10 +179,8 @@ for (const seed of seeds)
       const { anomaly } = planted
       t.ok(anomaly)
       if (!anomaly) return t.end()
-      const step = funnelSteps.indexOf(anomaly.step)
-      const [from, until] = [new Date(anomaly.startMs).toISOString(), new Date(anomaly.endMs).toISOString()]
-      const isPlanted = ({ rawSite, current, window }: VaultInput['alerts'][number]) =>
-        rawSite === anomaly.siteId && current.dims.order === String(step) && window.from < until && window.to > from
+      const isPlanted = isAlertOf(anomaly)
+      const [from, until] = [isoOf(anomaly.startMs), isoOf(anomaly.endMs)]
       t.ok(anomaly.inside.sessions >= 400, `${anomaly.inside.sessions} sessions`)
       const [found] = input.alerts.filter(isPlanted)
       t.ok(found, 'found')
@@ -175,6 +191,10 @@ for (const seed of seeds)
       }).length
       const planned = (anomaly.endMs - anomaly.startMs) / 86_400_000
       t.ok(common >= planned / 2, `${common} of ${planned} days`)
+      if (found?.window.from === from && found.window.to === until) {
+        raised.exact++
+        t.same(figuresOf(found), figuresOf(anomaly.inside), 'on the days that were planted, the rate that was planted')
+      }
       raised.all += input.alerts.length
       raised.wrong += input.alerts.filter((one) => !isPlanted(one)).length
       t.end()
@@ -184,51 +204,83 @@ for (const seed of seeds)
 t.test('of all alerts no larger share is about nothing than the rate that is promised', (t) => {
   t.ok(raised.all >= seeds.length, `${raised.all} alerts`)
   t.ok(raised.wrong <= falseShareMax * raised.all, `${raised.wrong} of ${raised.all} alerts`)
+  // With some 85 sessions a day at the step, a day at the edge of six may look like the days beside it.
+  t.comment(`the days of ${raised.exact} of ${seeds.length} losses were found to the day`)
+  t.ok(raised.exact >= seeds.length / 2)
   t.end()
 })
 
-t.test('channel credit and segment sizes equal what was planted, where nobody says who they are', async (t) => {
-  // Without `identify` a person is a visitor, which is what the generator counts by.
-  const anonymous = function* (requests: Iterable<TrafficRequest>): Generator<TrafficRequest, void> {
-    for (const request of requests)
-      yield {
-        ...request,
-        events: request.events.map((event) =>
-          event.eventType === 'identify' ? { ...event, eventType: 'custom' } : event,
-        ),
-      }
-  }
-  const { planted, input, db } = await runOn(t, 71_100, anonymous)
-  const boards = (await selectReports<AttributionReport>(db, { kind: 'attribution' })).map(({ body }) => body)
-  const credit = (channel: string, model: AttributionModel) =>
-    sum(boards, ({ rows }) => rows.find((row) => row.channel === channel)?.credit[model].value)
-  const revenue = (channel: string, model: AttributionModel) =>
-    sum(boards, ({ rows }) => cents(rows.find((row) => row.channel === channel)?.revenue[model].value))
-  for (const [model, sales] of [
-    ['first', planted.salesByFirstTouch],
-    ['last', planted.salesByLastTouch],
-  ] as const)
-    for (const [channel, { orders, revenueCents }] of Object.entries(sales)) {
-      t.equal(credit(channel, model), orders, `${model} ${channel}`)
-      t.ok(Math.abs(revenue(channel, model) - revenueCents) <= 2)
-    }
-  const orders = planted.detail.conversions.length
-  for (const model of ['linear', 'position', 'time_decay', 'markov', 'shapley', 'last_non_direct'] as const) {
-    const all = sum(boards, ({ rows }) => sum(rows, (row) => row.credit[model].value))
-    t.ok(Math.abs(all - orders) < 1e-6, `${model} adds up to all orders`)
-  }
-  const linear: Record<string, number> = {}
-  for (const { path } of planted.detail.conversions)
-    for (const channel of path) linear[channel] = (linear[channel] ?? 0) + 1 / path.length
-  for (const [channel, wanted] of Object.entries(linear))
-    t.ok(Math.abs(credit(channel, 'linear') - wanted) < 1e-6, channel)
+for (const seed of seeds)
+  t.test(`a loss that every day shows is found to the day, and is over when it is over (seed ${seed})`, async (t) => {
+    const days = { startMs: Date.UTC(2026, 10, 9), endMs: Date.UTC(2026, 10, 13) }
+    const { planted, input } = await runOn(t, seed, { ...days, step: 'add_to_cart', points: 35 })
+    const { anomaly } = planted
+    t.ok(anomaly)
+    if (!anomaly) return
+    const found = input.alerts.filter((one) => isAlertOf(anomaly)(one) && one.funnelId === 'shop')
+    t.same(
+      found.map(({ window, state }) => ({ ...window, state })),
+      [{ from: isoOf(days.startMs), to: isoOf(days.endMs), state: 'closed' }],
+    )
+    t.same(found.map(figuresOf), [figuresOf(anomaly.inside)])
+  })
 
-  const ordersOf: Record<string, number> = {}
-  for (const { visitorId } of planted.detail.conversions) ordersOf[visitorId] = (ordersOf[visitorId] ?? 0) + 1
-  const size = (id: string) => input.segments.find((one) => one.id === id)?.size.value
-  t.equal(size('first_time_buyers'), Object.values(ordersOf).filter((one) => one === 1).length)
-  t.equal(size('repeat_buyers'), Object.values(ordersOf).filter((one) => one > 1).length)
-  t.equal(size('identified'), 0)
-  const all = input.segments.find(({ id }) => id === 'identified')?.share.n
-  t.equal(all, planted.visitors, 'the share is of everybody')
+const quiet = { seeds: 0, raised: 0 }
+for (const seed of seeds.map((seed) => seed + 100).slice(0, process.env.STORM ? undefined : 2))
+  t.test(
+    `channel credit and segment sizes equal what was planted, where nobody says who they are (seed ${seed})`,
+    async (t) => {
+      // Without `identify` a person is a visitor, which is what the generator counts by.
+      const anonymous = function* (requests: Iterable<TrafficRequest>): Generator<TrafficRequest, void> {
+        for (const request of requests)
+          yield {
+            ...request,
+            events: request.events.map((event) =>
+              event.eventType === 'identify' ? { ...event, eventType: 'custom' } : event,
+            ),
+          }
+      }
+      const { planted, input, db } = await runOn(t, seed, undefined, anonymous)
+      const boards = (await selectReports<AttributionReport>(db, { kind: 'attribution' })).map(({ body }) => body)
+      const credit = (channel: string, model: AttributionModel) =>
+        sum(boards, ({ rows }) => rows.find((row) => row.channel === channel)?.credit[model].value)
+      const revenue = (channel: string, model: AttributionModel) =>
+        sum(boards, ({ rows }) => cents(rows.find((row) => row.channel === channel)?.revenue[model].value))
+      for (const [model, sales] of [
+        ['first', planted.salesByFirstTouch],
+        ['last', planted.salesByLastTouch],
+      ] as const)
+        for (const [channel, { orders, revenueCents }] of Object.entries(sales)) {
+          t.equal(credit(channel, model), orders, `${model} ${channel}`)
+          t.ok(Math.abs(revenue(channel, model) - revenueCents) <= 2)
+        }
+      const orders = planted.detail.conversions.length
+      for (const model of ['linear', 'position', 'time_decay', 'markov', 'shapley', 'last_non_direct'] as const) {
+        const all = sum(boards, ({ rows }) => sum(rows, (row) => row.credit[model].value))
+        t.ok(Math.abs(all - orders) < 1e-6, `${model} adds up to all orders`)
+      }
+      const linear: Record<string, number> = {}
+      for (const { path } of planted.detail.conversions)
+        for (const channel of path) linear[channel] = (linear[channel] ?? 0) + 1 / path.length
+      for (const [channel, wanted] of Object.entries(linear))
+        t.ok(Math.abs(credit(channel, 'linear') - wanted) < 1e-6, channel)
+
+      const ordersOf: Record<string, number> = {}
+      for (const { visitorId } of planted.detail.conversions) ordersOf[visitorId] = (ordersOf[visitorId] ?? 0) + 1
+      const size = (id: string) => input.segments.find((one) => one.id === id)?.size.value
+      t.equal(size('first_time_buyers'), Object.values(ordersOf).filter((one) => one === 1).length)
+      t.equal(size('repeat_buyers'), Object.values(ordersOf).filter((one) => one > 1).length)
+      t.equal(size('identified'), 0)
+      const all = input.segments.find(({ id }) => id === 'identified')?.share.n
+      t.equal(all, planted.visitors, 'the share is of everybody')
+      quiet.seeds++
+      if (input.alerts.length > 0) quiet.raised++
+    },
+  )
+
+t.test('where nothing was planted, no larger share of months has an alert than the rate that is promised', (t) => {
+  t.ok(quiet.seeds > 0)
+  t.comment(`${quiet.raised} of ${quiet.seeds} months`)
+  t.ok(quiet.raised <= falseShareMax * quiet.seeds)
+  t.end()
 })

@@ -166,17 +166,13 @@ else {
       // The limits of posthog-js (rageclick.ts): 30 px and 1000 ms are too far.
       const rages = async (gapMs: number, right: number, down: number): Promise<number> => {
         const stored = await journey(lab, { body: '<div id="dead">Nothing happens</div>' }, (tab) =>
-          tab.evaluate(
-            ([gapMs, right, down]) => {
-              for (const index of [0, 1, 2]) {
-                const [clientX, clientY] = [50 + index * (right ?? 0), 50 + index * (down ?? 0)]
-                const click = new MouseEvent('click', { bubbles: true, clientX, clientY })
-                Object.defineProperty(click, 'timeStamp', { value: 5_000 + index * (gapMs ?? 0) })
-                document.getElementById('dead')?.dispatchEvent(click)
-              }
-            },
-            [gapMs, right, down],
-          ),
+          tab.evaluate(`
+            for (const index of [0, 1, 2]) {
+              const [clientX, clientY] = [50 + index * ${right}, 50 + index * ${down}]
+              const click = new MouseEvent('click', { bubbles: true, clientX, clientY })
+              Object.defineProperty(click, 'timeStamp', { value: 5_000 + index * ${gapMs} })
+              document.getElementById('dead').dispatchEvent(click)
+            }`),
         )
         return dataOf(stored, 'rage_click').length
       }
