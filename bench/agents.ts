@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -10,10 +9,13 @@ import { generateTraffic } from '../src/demo/generate.ts'
 import { insertTraffic } from '../src/demo/insert.ts'
 import type { PlantedTruth } from '../src/demo/planted.ts'
 import { createTestDatabase } from '../test/support/database.ts'
-import { sampleMemory } from './support/memory.ts'
+import { bareCopy } from './support/bare-copy.ts'
+import { sampleProcesses } from './support/processes.ts'
+import { writeResult } from './support/result.ts'
 
 /**
- * Time, CPU time and peak memory (PostgreSQL left out) of the agents: a first run over everything, an hour of news, nothing new.
+ * Time, CPU time and peak memory (PostgreSQL left out) of the agents: a first run over everything, an hour of news, nothing new;
+ * beside a bare COPY of the same events to nowhere.
  *
  *   node --import=tsx bench/agents.ts [--events 1000000] [--sites 7] [--days 28]
  *
@@ -27,8 +29,6 @@ const { values } = parseArgs({
   },
 })
 const [events, sites, days] = [values.events, values.sites, values.days].map(Number) as [number, number, number]
-/** Of Linux. */
-const ticksPerSecond = 100
 const untilMs = Date.UTC(2026, 10, 20, 12)
 const program = new URL('../dist/bin/evothesis.js', import.meta.url).pathname
 
@@ -39,13 +39,29 @@ try {
   await insertTraffic({ db: database.db, requests: first.requests })
   await database.db.execute('vacuum analyze')
   const planted = first.planted()
+  const copySeconds = await bareCopy(database.db, planted.events)
+  process.stdout.write(`bare COPY of ${planted.events} events: ${copySeconds.toFixed(1)} s\n`)
+  const runs: Record<string, Figures> = {}
   const hourly = Math.max(100, Math.round(events / days / 24))
-  print(`first run, ${events} events in ${planted.sessions} sessions`, await run())
+  runs.first = await run()
+  print(`first run, ${events} events in ${planted.sessions} sessions`, runs.first)
+  process.stdout.write(`  ${(runs.first.seconds / copySeconds).toFixed(1)} x of the COPY\n`)
   const next = generateTraffic({ events: hourly, sites, seed: 2, days: 1 / 24, untilMs: untilMs + 3_600_000 })
   await insertTraffic({ db: database.db, requests: next.requests })
-  print(`an hour, ${hourly} events`, await run())
-  print('nothing new', await run())
+  runs.hour = await run()
+  print(`an hour, ${hourly} events`, runs.hour)
+  runs.nothing = await run()
+  print('nothing new', runs.nothing)
   await verify([planted, next.planted()])
+  writeResult('agents', {
+    events,
+    sites,
+    days,
+    sessions: planted.sessions,
+    copySeconds,
+    runs,
+    isRight: !process.exitCode,
+  })
 } finally {
   await database.close()
   await rm(folder, { recursive: true, force: true })
@@ -59,28 +75,13 @@ async function run(): Promise<Figures> {
     env: { PATH: process.env.PATH, DATABASE_URL: database.url, DATA_DIR: folder, LOG_LEVEL: 'error' },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
-  const memory = sampleMemory(child.pid ?? 0)
-  let cpuSeconds = 0
-  const clock = setInterval(() => {
-    cpuSeconds = cpuSecondsOf(child.pid ?? 0) ?? cpuSeconds
-  }, 50)
+  const processes = sampleProcesses(child.pid ?? 0)
   const code = await new Promise((resolve) => child.once('exit', resolve))
-  clearInterval(clock)
-  const figures = { seconds: (performance.now() - started) / 1000, cpuSeconds, peakMb: memory.stop().totalMb }
+  const seconds = (performance.now() - started) / 1000
+  const { totalMb: peakMb, cpuSeconds } = processes.stop()
+  const figures = { seconds, cpuSeconds, peakMb }
   if (code !== 0) throw new Error(`notes run ended with ${code}`)
   return figures
-}
-
-/** What a process has used of the processors; undefined once it has gone. */
-function cpuSecondsOf(pid: number): number | undefined {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /, '')
-      .split(' ')
-    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
-  } catch {
-    return undefined
-  }
 }
 
 function print(what: string, { seconds, cpuSeconds, peakMb }: Figures): void {

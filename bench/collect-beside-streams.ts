@@ -8,7 +8,8 @@ import { createTestDatabase } from '../test/support/database.ts'
 import { until } from '../test/support/until.ts'
 import { startCollector } from './support/collector.ts'
 import { createLoad, medianOf, percentileOf } from './support/load.ts'
-import { sampleMemory } from './support/memory.ts'
+import { sampleProcesses } from './support/processes.ts'
+import { writeResult } from './support/result.ts'
 import { selectStored } from './support/stored.ts'
 
 /**
@@ -55,7 +56,7 @@ const startWorker = async () => {
   return { child, address: addressOf() ?? '' }
 }
 const worker = await startWorker()
-const memory = sampleMemory(worker.child.pid ?? 0, 500)
+const memory = sampleProcesses(worker.child.pid ?? 0, 500)
 const load = createLoad({ port: collector.port, each, rate, connections: 0, seconds })
 const warm = await createLoad({
   port: collector.port,
@@ -103,7 +104,7 @@ for (let round = 0; round < rounds; round++) {
       `a stream got ${Math.round(events / clients)} events and the count of ${Math.round(skipped / clients)} more; ${cut} cut; ${alone.failed + beside.failed} failed\n`,
   )
 }
-const { totalMb } = memory.stop()
+const { totalMb, cpuSeconds } = memory.stop()
 worker.child.kill('SIGTERM')
 await once(worker.child, 'exit')
 await collector.stop()
@@ -111,8 +112,9 @@ const stored = await selectStored(db, acknowledged)
 const right = stored.events === acknowledged && stored.distinct === stored.events
 const median = medianOf(ratios)
 process.stdout.write(
-  `median ${median.toFixed(2)} x; worker ${totalMb} MB at most; stored ${stored.events}, acknowledged ${acknowledged}${right ? '' : ' WRONG'}\n`,
+  `median ${median.toFixed(2)} x; worker ${totalMb} MB at most, ${cpuSeconds.toFixed(1)} s of CPU; stored ${stored.events}, acknowledged ${acknowledged}${right ? '' : ' WRONG'}\n`,
 )
+writeResult('collect-beside-streams', { clients, rate, each, rounds, ratio: median, ratios, workerMb: totalMb, right })
 await close()
 await rm(folder, { recursive: true, force: true })
 process.exit(right ? 0 : 1)

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { createTestDatabase } from '../test/support/database.ts'
 import { startCollector } from './support/collector.ts'
 import { createLoad, percentileOf } from './support/load.ts'
+import { writeResult } from './support/result.ts'
 import { selectStored } from './support/stored.ts'
 
 /**
@@ -41,6 +42,7 @@ let sent = 0
 let acknowledged = 0
 let batches = 0
 let right = true
+const runs: Record<string, unknown>[] = []
 
 /** One run, printed; resolves to events/s. Load is sent at `atRate` events/s, or as fast as it goes where that is 0. */
 const measure = async (atRate: number): Promise<number> => {
@@ -53,7 +55,7 @@ const measure = async (atRate: number): Promise<number> => {
   right &&= stored.events === acknowledged && stored.distinct === stored.events
   const commits = stored.batches - batches
   batches = stored.batches
-  const percentile = (p: number): string => percentileOf(report.latenciesMs, p).toFixed(1)
+  const percentile = (p: number): number => Number(percentileOf(report.latenciesMs, p).toFixed(1))
   const perSecond = (report.acknowledged * each) / report.seconds
   process.stdout.write(
     `${each} events a request, ${atRate > 0 ? `${Math.round(atRate)} events/s` : `${connections} connections`}, ${report.seconds.toFixed(1)} s: ` +
@@ -61,6 +63,10 @@ const measure = async (atRate: number): Promise<number> => {
       `  waiting: p50 ${percentile(0.5)} ms, p95 ${percentile(0.95)} ms, p99 ${percentile(0.99)} ms, most ${percentile(1)} ms\n` +
       `  ${commits} commits, ${((report.acknowledged * each) / commits).toFixed(1)} events each; ${((1e6 * cpu) / report.acknowledged).toFixed(0)} µs of CPU a request\n`,
   )
+  runs.push({
+    ...{ atRate, eventsPerSecond: perSecond, failed: report.failed, commits, cpuSeconds: cpu },
+    ...{ p50: percentile(0.5), p95: percentile(0.95), p99: percentile(0.99), longest: percentile(1) },
+  })
   return perSecond
 }
 
@@ -70,6 +76,15 @@ const peakMb = await collector.stop()
 process.stdout.write(
   `collectors ${peakMb} MB at most; ${acknowledged} events acknowledged, and stored once each${right ? '' : ': WRONG'}\n`,
 )
+writeResult('collect-latency', {
+  each,
+  connections,
+  workers: Number(values.workers),
+  peakMb,
+  acknowledged,
+  right,
+  runs,
+})
 await database.close()
 await rm(folder, { recursive: true, force: true })
 process.exit(right ? 0 : 1)

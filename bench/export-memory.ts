@@ -8,7 +8,8 @@ import { findEmbeddedPostgres } from '../src/embedded-postgres.ts'
 import { folderReader, readManifests } from '../test/support/delivered.ts'
 import { startServer } from '../test/support/server.ts'
 import { fillBuffer } from './support/fill.ts'
-import { sampleMemory } from './support/memory.ts'
+import { sampleProcesses } from './support/processes.ts'
+import { writeResult } from './support/result.ts'
 
 /**
  * Peak memory of an export, of all processes together except PostgreSQL, for several numbers of events: does it grow?
@@ -24,15 +25,16 @@ const { values } = parseArgs({
   },
 })
 
+const runs: Record<string, unknown>[] = []
 for (const events of values.events.split(',').map(Number)) {
   const folder = await mkdtemp(path.join(tmpdir(), 'evothesis-bench-'))
   const server = await startServer(folder, { EXPORT_FORMAT: values.formats }, { built: true })
   const url = (await findEmbeddedPostgres(folder)) ?? ''
   const db = createDb({ url, applicationName: 'bench', connectionsMax: 2, clock: systemClock })
   await fillBuffer(db, events)
-  const idle = sampleMemory(server.process.pid ?? 0)
+  const idle = sampleProcesses(server.process.pid ?? 0)
   const idleMb = idle.stop().totalMb
-  const memory = sampleMemory(server.process.pid ?? 0)
+  const memory = sampleProcesses(server.process.pid ?? 0)
   const started = performance.now()
   await server.admin('POST', '/export/run?wait=true')
   const seconds = (performance.now() - started) / 1000
@@ -42,13 +44,16 @@ for (const events of values.events.split(',').map(Number)) {
   const delivered = manifests.reduce((sum, one) => sum + one.manifest.events, 0)
   const bytes = manifests.flatMap((one) => one.manifest.objects).reduce((sum, one) => sum + one.bytes, 0)
   process.stdout.write(
-    `${events} events: ${manifests.length} parts, ${Math.round(bytes / 1e6)} MB, ${seconds.toFixed(1)} s, peak ${peak.totalMb} MB ` +
+    `${events} events: ${manifests.length} parts, ${Math.round(bytes / 1e6)} MB, ${seconds.toFixed(1)} s, peak ${peak.totalMb} MB, ${peak.cpuSeconds.toFixed(1)} s of CPU ` +
       `(${Object.entries(peak.each)
         .map(([name, mb]) => `${name} ${mb}`)
         .join(', ')}; idle ${idleMb}); delivered ${delivered}${delivered === events ? '' : ' WRONG'}\n`,
   )
+  runs.push({ events, parts: manifests.length, bytes, seconds, peak, idleMb, delivered })
+  if (delivered !== events) process.exitCode = 1
   await db.close()
   server.process.kill('SIGTERM')
   await server.exited
   await rm(folder, { recursive: true, force: true })
 }
+writeResult('export-memory', { formats: values.formats, runs })

@@ -1,15 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { parseArgs } from 'node:util'
-import { exportColumns } from '../src/types.ts'
 import { createTestDatabase } from '../test/support/database.ts'
 import { folderReader, readManifests } from '../test/support/delivered.ts'
 import { createTestExporter } from '../test/support/exporter.ts'
+import { bareCopy } from './support/bare-copy.ts'
 import { fillBuffer, unclaimAll } from './support/fill.ts'
 import { medianOf } from './support/load.ts'
+import { sampleProcesses, type Used } from './support/processes.ts'
 import { writeResult } from './support/result.ts'
 
 /**
@@ -30,35 +29,21 @@ const { values } = parseArgs({
 })
 const [events, rounds] = [Number(values.events), Number(values.rounds)]
 
-const secondsOf = async (work: () => Promise<unknown>): Promise<number> => {
-  const started = performance.now()
-  await work()
-  return (performance.now() - started) / 1000
-}
-
 const { db, close } = await createTestDatabase()
 await fillBuffer(db, events)
 
-/** The rows that files hold, in the same text, to nowhere. */
-const bareCopy = async (): Promise<void> => {
-  const session = await db.session()
-  const columns = exportColumns.map((column) => `"${column}"`).join(', ')
-  const { stream, rows } = session.copyTo(
-    `copy (select ${columns} from events_log order by batch_id, n) to stdout (format csv, force_quote *, null '')`,
-  )
-  await pipeline(stream, new Writable({ write: (_chunk, _encoding, done) => done() }))
-  session.release()
-  if (rows() !== events) throw new Error(`COPY gave ${rows()} rows of ${events}`)
-}
+/** Seconds until all parts are encoded, and until they are delivered; bytes of the files, once. */
+type Run = { encoded: number; delivered: number; bytes: number; used: Used }
 
-/** Seconds until all parts are encoded, and until they are delivered. */
-const exportAs = async (formats: string): Promise<{ encoded: number; delivered: number }> => {
+const exportAs = async (formats: string): Promise<Run> => {
   await unclaimAll(db)
   const folder = await mkdtemp(path.join(tmpdir(), 'evothesis-bench-'))
   const service = createTestExporter(db, {
     ...{ DATA_DIR: folder, EXPORT_FORMAT: formats, ENCODE_THREADS: values.threads },
   })
   let encoded = 0
+  let bytes = 0
+  const processes = sampleProcesses(process.pid, 1000)
   const started = performance.now()
   await service.exporter.run({
     onProgress({ rows }) {
@@ -66,38 +51,51 @@ const exportAs = async (formats: string): Promise<{ encoded: number; delivered: 
     },
   })
   const delivered = (performance.now() - started) / 1000
+  const used = processes.stop()
   await service.close()
   for (const name of ['client', 'backup']) {
     const manifests = await readManifests(folderReader(path.join(folder, 'exports', name)))
-    const rows = manifests.flatMap(({ manifest }) => manifest.objects).reduce((sum, one) => sum + one.rows, 0)
+    const objects = manifests.flatMap(({ manifest }) => manifest.objects)
+    const rows = objects.reduce((sum, one) => sum + one.rows, 0)
+    bytes = objects.reduce((sum, one) => sum + one.bytes, 0)
     const expected = events * formats.split(',').length
     if (rows !== expected) throw new Error(`${name} holds ${rows} rows of ${expected}`)
   }
   await rm(folder, { recursive: true, force: true })
-  return { encoded, delivered }
+  return { encoded, delivered, bytes, used }
 }
 
+/** Medians of each kind of process; `server` is this one, which exports and measures. PostgreSQL is left out. */
+const kindsOf = (made: readonly Run[], of: (used: Used) => Record<string, number>, unit: string): string =>
+  [...new Set(made.flatMap(({ used }) => Object.keys(of(used))))]
+    .map(
+      (kind) =>
+        `${kind} ${medianOf(made.map(({ used }) => of(used)[kind] ?? 0)).toFixed(unit === 's' ? 1 : 0)} ${unit}`,
+    )
+    .join(', ')
 const rate = (seconds: number): string => `${Math.round(events / seconds / 1000)}k rows/s`.padStart(12)
 const bare: number[] = []
-const runs = new Map<string, { encoded: number[]; delivered: number[] }>()
+const runs = new Map<string, Run[]>()
 for (let round = 0; round < rounds; round++) {
-  bare.push(await secondsOf(bareCopy))
+  bare.push(await bareCopy(db, events))
   for (const formats of ['parquet', 'json', 'csv', 'json,csv,parquet']) {
-    const { encoded, delivered } = await exportAs(formats)
-    const run = runs.get(formats) ?? { encoded: [], delivered: [] }
-    run.encoded.push(encoded)
-    run.delivered.push(delivered)
-    runs.set(formats, run)
+    runs.set(formats, [...(runs.get(formats) ?? []), await exportAs(formats)])
   }
 }
 const reference = medianOf(bare)
 process.stdout.write(`${events} events, median of ${rounds}\nbare COPY         ${rate(reference)}\n`)
 const ratios: Record<string, number> = {}
-for (const [formats, { encoded, delivered }] of runs) {
-  ratios[formats] = reference / medianOf(encoded)
+for (const [formats, made] of runs) {
+  const median = (of: (run: Run) => number): number => medianOf(made.map(of))
+  ratios[formats] = reference / median(({ encoded }) => encoded)
   process.stdout.write(
-    `${formats.padEnd(18)}${rate(medianOf(encoded))}  ${(ratios[formats] ?? 0).toFixed(2)} x of COPY; delivered ${rate(medianOf(delivered))}\n`,
+    `${formats.padEnd(18)}${rate(median(({ encoded }) => encoded))}  ${(ratios[formats] ?? 0).toFixed(2)} x of COPY; ` +
+      `delivered ${rate(median(({ delivered }) => delivered))}; ${Math.round(median(({ bytes }) => bytes) / 1e6)} MB; CPU ` +
+      `${kindsOf(made, (used) => used.cpuEach, 's')}; at most ${kindsOf(made, (used) => used.each, 'MB')}\n`,
   )
 }
-writeResult('export-speed', { events, rounds, copyRowsPerSecond: events / reference, ratios })
+writeResult('export-speed', {
+  ...{ events, rounds, copyRowsPerSecond: events / reference, ratios },
+  runs: Object.fromEntries(runs),
+})
 await close()

@@ -3,6 +3,7 @@ import { systemClock } from '../src/clock.ts'
 import { createBatchWatch } from '../src/console/stream/new-batches.ts'
 import { createDb } from '../src/db.ts'
 import { createTestDatabase } from '../test/support/database.ts'
+import { writeResult } from './support/result.ts'
 
 /**
  * What it costs collectors to tell a live stream of their commits: by NOTIFY inside the commit, or not at all while the
@@ -62,5 +63,6 @@ for (const way of ways) {
   const all = sorted.map((rate) => rate.toFixed(0)).join(', ')
   console.log(`${way.padEnd(10)} ${sorted[Math.floor(sorted.length / 2)]?.toFixed(0)} commits/s (${all})`)
 }
+writeResult('notify-commit', { connections, seconds, rounds, commitsPerSecond: Object.fromEntries(rates) })
 await pool.close()
 await close()

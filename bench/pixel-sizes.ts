@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { transform } from 'esbuild'
 import { buildScript, describeFile } from '../tracking/build.ts'
 import { pixelVersion } from '../tracking/version.ts'
+import { writeResult } from './support/result.ts'
 
 /**
  * Prints what the pixel and other trackers weigh on the wire, as a Markdown table for docs/performance.md. The others come
@@ -45,8 +46,10 @@ const load = async (folder: string, { name, version, file, isSource }: Tracker):
 }
 
 const count = (bytes: number): string => bytes.toLocaleString('en-US')
+const sizes: Record<string, { bytes: number; gzipBytes: number; brotliBytes: number }> = {}
 const printRow = (title: string, contents: Uint8Array): void => {
   const { bytes, gzipBytes, brotliBytes } = describeFile(title, contents)
+  sizes[title] = { bytes, gzipBytes, brotliBytes }
   console.log(`| ${title} | ${count(bytes)} | ${count(gzipBytes)} | ${count(brotliBytes)} |`)
 }
 
@@ -71,5 +74,6 @@ try {
   console.log(`\nThe others could not be fetched; this needs npm's registry and tar: ${(error as Error).message}`)
   process.exitCode = 1
 } finally {
+  writeResult('pixel-sizes', sizes)
   await rm(folder, { recursive: true, force: true })
 }

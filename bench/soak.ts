@@ -11,7 +11,7 @@ import { createTestDatabase } from '../test/support/database.ts'
 import { startCollector } from './support/collector.ts'
 import { startExporter } from './support/exporter.ts'
 import { createLoad, percentileOf } from './support/load.ts'
-import { processMb } from './support/memory.ts'
+import { processMb } from './support/processes.ts'
 import { writeResult } from './support/result.ts'
 
 /**

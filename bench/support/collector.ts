@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'
-import { familyOf, sampleMemory } from './memory.ts'
+import { cpuSecondsOf, familyOf, sampleProcesses } from './processes.ts'
 
 export type CollectorProcess = {
   port: number
@@ -45,7 +44,7 @@ export const startCollector = async (env: Record<string, string>): Promise<Colle
     if (tries > 300 || child.exitCode !== null) throw new Error('the collector did not start; npm run build first')
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
-  const memory = sampleMemory(pid, 1000)
+  const memory = sampleProcesses(pid, 1000)
   return {
     ...{ port, pid },
     cpuSeconds: () => familyOf(pid).reduce((sum, one) => sum + cpuSecondsOf(one.pid), 0),
@@ -55,16 +54,6 @@ export const startCollector = async (env: Record<string, string>): Promise<Colle
       await once(child, 'exit')
       return totalMb
     },
-  }
-}
-
-const cpuSecondsOf = (pid: number): number => {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return (Number(fields[11]) + Number(fields[12])) / 100
-  } catch {
-    return 0
   }
 }
 

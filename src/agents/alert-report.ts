@@ -1,5 +1,5 @@
 import type { Calendar } from './days.ts'
-import { type DayCells, rateOf } from './expect-dropoff.ts'
+import { type DayCells, type Rate, rateOf } from './expect-dropoff.ts'
 import type { Fact } from './fact.ts'
 import type { Funnel } from './funnel-file.ts'
 import type { FunnelCell } from './funnel-tally.ts'
@@ -35,6 +35,8 @@ export type AlertContext = {
   people: number
   /** Orders of the baseline with a counted worth, and its average, null where there were none; the site's currency. */
   orders: number
+  /** So many paid them, at least. */
+  payers: number
   orderMicros: number | null
   currency: string | undefined
 }
@@ -116,7 +118,7 @@ type Facts = ReturnType<typeof createFacts>
 
 /** Those who would have gone on, times the share of such who ordered before, times what an order is worth. */
 const lostRevenue = (facts: Facts, dims: Fact['dims'], lost: number, step: number, context: AlertContext): Fact => {
-  const { before, funnel, orders, orderMicros } = context
+  const { before, funnel, orders, payers, orderMicros } = context
   const last = funnel.steps.length - 1
   const buys = [funnel.steps[last]?.event].flat().includes('purchase')
   let [next, bought] = [0, 0]
@@ -130,7 +132,7 @@ const lostRevenue = (facts: Facts, dims: Fact['dims'], lost: number, step: numbe
       ...{ method: 'lost_times_order_share_times_value', notEnoughHistory: 'No orders to value a loss by.' },
     })
   return facts.money('dropoff_lost_revenue', lost * (bought / next) * orderMicros, Math.min(bought, orders), dims, {
-    method: 'lost_times_order_share_times_value',
+    ...{ people: payers, method: 'lost_times_order_share_times_value' },
   })
 }
 
@@ -149,7 +151,7 @@ const affectedBy = (
         if (current.reached < affectedPeopleMin || baseline.reached < affectedPeopleMin) return []
         const excess = current.lost - (current.reached * baseline.lost) / baseline.reached
         // A kind stands out only where its own figures do not hold what was expected of it.
-        if (wilson(current.lost, current.reached).low <= baseline.lost / baseline.reached) return []
+        if (!isClearlyMore(current, baseline)) return []
         return [{ dimension, value, current, baseline, excess }]
       }),
     )
@@ -157,13 +159,21 @@ const affectedBy = (
     .slice(0, affectedMax)
     .map(({ dimension, value, current, baseline }) => {
       const where = { ...dims, [dimension]: value }
-      const before = { value: baseline.lost / baseline.reached, n: baseline.reached, basis: 'the days of the baseline' }
+      const share = { part: baseline.lost, of: baseline.reached }
+      const before = { value: share.part / share.of, n: share.of, basis: 'the days of the baseline', share }
       return {
         ...{ dimension, value },
         current: facts.share('step_dropoff', current.lost, current.reached, where, { compare: before }),
         baseline: earlier.share('dropoff_baseline', baseline.lost, baseline.reached, where),
       }
     })
+
+/** The interval of the difference (Newcombe 1998, method 10, from the intervals of both) lies above 0. */
+const isClearlyMore = (current: Rate, baseline: Rate): boolean => {
+  const [now, then] = [current.lost / current.reached, baseline.lost / baseline.reached]
+  const [a, b] = [wilson(current.lost, current.reached), wilson(baseline.lost, baseline.reached)]
+  return now - then > Math.hypot(now - a.low, b.high - then)
+}
 
 const troubles = {
   js_error: 'js_errors',

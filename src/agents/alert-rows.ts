@@ -15,6 +15,8 @@ export type SiteDayState = {
   visitors: number
   /** Orders whose worth is in `revenueMicros`. */
   paidOrders: number
+  /** Who paid one, counted up to ten. */
+  paying: number
   revenueMicros: number
 }
 export type StoredAlert = {
@@ -48,7 +50,9 @@ export const selectSiteDays = async (
     const read = JSON.parse(totals) as DayTotalsRow
     days.set(day, {
       ...{ complete: true, vetoed: read.level === 'red', types: readCounts(types) },
-      ...{ visitors: read.visitors, paidOrders: read.paidOrders ?? read.orders, revenueMicros: read.revenueMicros },
+      ...{ visitors: read.visitors, paidOrders: read.paidOrders, revenueMicros: read.revenueMicros },
+      // A day of an earlier version is counted anew before it is looked at, unless it is too old for that.
+      paying: read.paying ?? 0,
     })
   }
   return sites

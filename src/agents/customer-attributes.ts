@@ -1,6 +1,7 @@
 import { type CustomerVisit, groupBy, type TraitRow } from './customer-visits.ts'
 import { isoOf } from './days.ts'
 import type { CustomerAttribute, Touchpoint } from './report.ts'
+import { spendingOf } from './spending.ts'
 
 const pagesOfTouchpointMax = 8
 
@@ -54,7 +55,11 @@ const attribute = (rawName: string, all: readonly Change[]): CustomerAttribute =
 }
 
 /** A visit, with the traits as they were known when it ended. */
-export const touchpointOf = (visit: CustomerVisit, traits: readonly TraitRow[]): Touchpoint => {
+export const touchpointOf = (
+  visit: CustomerVisit,
+  traits: readonly TraitRow[],
+  currency: string | undefined,
+): Touchpoint => {
   const then = new Map<string, string>()
   for (const { name, at, value } of traits) if (at <= visit.ended) then.set(name, value)
   return {
@@ -71,7 +76,7 @@ export const touchpointOf = (visit: CustomerVisit, traits: readonly TraitRow[]):
       .map(({ text }) => text ?? '')
       .slice(0, pagesOfTouchpointMax),
     ...{ pageviews: visit.pageviews, engagedSeconds: Math.round(visit.engaged_ms / 1000) },
-    ...{ orders: visit.orders, revenueUsd: visit.revenue_micros / 1e6 },
+    ...{ orders: visit.orders, revenue: spendingOf(visit.acts, currency).revenueMicros / 1e6 },
     rawAttributesThen: Object.fromEntries(then),
   }
 }

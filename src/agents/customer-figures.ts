@@ -4,12 +4,14 @@ import type { Judgement, Yardstick } from './judge-person.ts'
 import type { FactMaker } from './make-fact.ts'
 import { type PersonRow, propensityDays } from './people.ts'
 import type { CustomerFigures, CustomerProfile } from './report.ts'
+import { type Spending, spendingOf } from './spending.ts'
 
 export const figuresOf = (
   facts: FactMaker,
   row: PersonRow,
   judged: Judgement,
   { model, rfm }: Yardstick,
+  { paidOrders, revenueMicros }: Spending,
 ): CustomerFigures => {
   const { rfm: scores, alive, expected, propensity } = judged
   const score = (metric: 'rfm_recency' | 'rfm_frequency' | 'rfm_monetary', value: number | undefined) =>
@@ -27,11 +29,11 @@ export const figuresOf = (
       method: 'sum',
     }),
     orders: facts.count('orders', row.orders),
-    lifetimeValue: facts.money('lifetime_value', row.revenue_micros, row.orders),
+    lifetimeValue: facts.money('lifetime_value', revenueMicros, paidOrders),
     averageOrderValue: facts.money(
       'average_order_value',
-      row.orders === 0 ? null : row.revenue_micros / row.orders,
-      row.orders,
+      paidOrders === 0 ? null : revenueMicros / paidOrders,
+      paidOrders,
     ),
     recencyDays: facts.fact('recency_days', judged.recencyDays, { unit: 'days', n: row.visits, method: 'difference' }),
     rfmRecency: score('rfm_recency', scores?.recency),
@@ -57,11 +59,16 @@ export const weeksOf = (
   facts: FactMaker,
   calendar: Calendar,
   visits: readonly CustomerVisit[],
+  currency: string | undefined,
 ): CustomerProfile['weeks'] =>
   [...groupBy(visits, ({ started }) => mondayOf(calendar.dayOf(started)))]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([week, own]) => {
       const sum = (value: (visit: CustomerVisit) => number): number => own.reduce((all, one) => all + value(one), 0)
+      const spending = spendingOf(
+        own.flatMap(({ acts }) => acts),
+        currency,
+      )
       return {
         week,
         visits: facts.count('visits', own.length, { week }),
@@ -73,11 +80,6 @@ export const weeksOf = (
           sum((one) => one.orders),
           { week },
         ),
-        revenue: facts.money(
-          'revenue',
-          sum((one) => one.revenue_micros),
-          own.length,
-          { week },
-        ),
+        revenue: facts.money('revenue', spending.revenueMicros, spending.paidOrders, { week }),
       }
     })

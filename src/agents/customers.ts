@@ -19,6 +19,7 @@ import type { PersonRow } from './people.ts'
 import type { CustomerProfile } from './report.ts'
 import { holds, type Segment } from './segment-file.ts'
 import { type CustomerKey, userIdOf } from './segments.ts'
+import { currencyOf, spendingOf } from './spending.ts'
 
 const touchpointsMax = 50
 const chunkCustomers = 50
@@ -29,7 +30,8 @@ export type CustomerOptions = {
   file: FunnelFile
   segments: readonly Segment[]
   yardstick: Yardstick
-  currencies: ReadonlyMap<string, string>
+  /** Of a customer whose orders name none. */
+  currency: string | undefined
   customerKey: CustomerKey
 }
 
@@ -53,7 +55,7 @@ export const makeCustomers = async function* (
 }
 
 const profileOf = (
-  { calendar, file, segments, yardstick, currencies, customerKey }: CustomerOptions,
+  { calendar, file, segments, yardstick, currency: clientCurrency, customerKey }: CustomerOptions,
   row: PersonRow,
   userId: string,
   visits: readonly CustomerVisit[],
@@ -61,7 +63,8 @@ const profileOf = (
 ): CustomerProfile => {
   const key = customerKey(userId)
   const judged = judgePerson(row, yardstick)
-  const currency = currencies.get(row.sites[0] ?? '')
+  const acts = visits.flatMap((visit) => visit.acts)
+  const currency = currencyOf(acts, clientCurrency)
   const facts = createFacts({
     ...{ dims: { customer: key }, fromMs: row.first_ms, toMs: yardstick.untilMs, query: customerQuery, currency },
     isPersonal: true,
@@ -75,16 +78,16 @@ const profileOf = (
     visitorIds: [...new Set(visits.map(({ visitor_key }) => visitor_key))],
     ...{ firstSeen: isoOf(row.first_ms), lastSeen: isoOf(row.last_ms), asOf: isoOf(yardstick.untilMs) },
     attributes: attributesOf(visits, traits),
-    figures: figuresOf(facts, row, judged, yardstick),
+    figures: figuresOf(facts, row, judged, yardstick, spendingOf(acts, currency)),
     rfmSegment: judged.rfmSegment,
     segments: segments.filter(({ rule }) => holds(rule, fieldOf)).map(({ id, name }) => ({ id, name })),
     touchpoints: visits
       .slice(-touchpointsMax)
       .toReversed()
-      .map((visit) => touchpointOf(visit, traits)),
+      .map((visit) => touchpointOf(visit, traits, currency)),
     touchpointsTotal: visits.length,
     path: paths.graph(facts),
-    weeks: weeksOf(facts, calendar, visits),
+    weeks: weeksOf(facts, calendar, visits, currency),
     funnels: funnelsOf(file, visits),
   }
 }

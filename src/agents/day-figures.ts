@@ -47,8 +47,8 @@ const metricsOf: Partial<Record<DimensionName, readonly [count: FactMetric, shar
   exitPages: ['exits', 'exit_share'],
 }
 
-/** Adds up visits. */
-export const createDayFigures = () => {
+/** Adds up visits. `measured` are the pages whose viewers are counted. */
+export const createDayFigures = (measured: { has(page: string): boolean }) => {
   const sum = {
     ...emptySum(),
     ...{ newVisitors: 0, orders: 0, sent: 0, arrived: 0, pageviews: 0, bounces: 0 },
@@ -85,7 +85,7 @@ export const createDayFigures = () => {
       if (visit.pageviews <= 1 && visit.engagedMs < 10_000 && visit.orders === 0) sum.bounces++
       engaged.push(visit.engagedMs / 1000)
       for (const { type, text } of visit.acts) {
-        if (type === 'pageview' && text) addPerson(peopleOf(viewers, text), personKey)
+        if (type === 'pageview' && text && measured.has(text)) addPerson(peopleOf(viewers, text), personKey)
         if (type === 'search' && text) {
           queries.set(text, (queries.get(text) ?? 0) + 1)
           addPerson(peopleOf(searchers, text), personKey)
@@ -108,7 +108,7 @@ export const createDayFigures = () => {
     },
     totals: () => sum,
     converted: () => buyers,
-    /** Of the day, counted up to ten: who came, who ordered, and who saw a page. */
+    /** Of the day, counted up to ten: who came, who ordered, and who saw a page that was measured. */
     people: () => sum.people.length,
     ordering: () => ordering.length,
     viewers: (page: string) => viewers.get(page)?.length ?? 0,

@@ -18,7 +18,7 @@ import { createMatcher, type Matcher } from './match-funnel.ts'
 import { compare, createPathTally } from './paths.ts'
 import type { DayReport, DropoffPoint, FunnelSummary } from './report.ts'
 import type { Act } from './session.ts'
-import { readSlowPages } from './slow-pages.ts'
+import { selectLoadingTimes, slowPages } from './slow-pages.ts'
 import { readVisits, type Visit, visitsQuery } from './visits.ts'
 
 export type MadeDay = {
@@ -44,30 +44,36 @@ export const makeDay = async (options: DayOptions): Promise<MadeDay> => {
   const { db, calendar, file, siteId, day, asOfMs } = options
   const range = { siteId, fromMs: calendar.startOf(day), toMs: calendar.endOf(day), currency: options.currency }
   const funnels = file.funnels.filter((funnel) => isForSite(funnel, siteId)).map((funnel) => createDayFunnel(funnel))
-  const figures = createDayFigures()
+  const measured = await selectLoadingTimes(db, siteId, day)
+  const figures = createDayFigures(measured)
   const paths = createPathTally()
-  const byVisitor = new Map<string, Act[]>()
+  const asksPeople = funnels.some(({ funnel }) => funnel.counts === 'visitors')
+  const visitors = new Set<string>()
+  const byPerson = new Map<string, Act[]>()
   for await (const visit of readVisits(db, range)) {
     figures.add(visit)
     paths.add(visit)
     const hour = calendar.hourOf(visit.startMs)
     for (const funnel of funnels) funnel.addVisit(visit, hour)
-    const acts = byVisitor.get(visit.visitorKey)
+    visitors.add(visit.visitorKey)
+    if (!asksPeople) continue
+    const acts = byPerson.get(visit.personKey)
     if (acts) acts.push(...visit.acts)
-    else byVisitor.set(visit.visitorKey, [...visit.acts])
+    else byPerson.set(visit.personKey, [...visit.acts])
   }
-  for (const [visitor, acts] of byVisitor) for (const funnel of funnels) funnel.addVisitor(acts, visitor)
+  for (const [person, acts] of byPerson) for (const funnel of funnels) funnel.addPerson(acts, person)
   const facts = createFacts({ ...range, dims: { site: siteId, day }, query: visitsQuery, people: figures.people() })
   const history = await selectHistory(db, siteId, day)
   const isComplete = asOfMs >= range.toMs
-  const counted = { ...figures.totals(), visitors: byVisitor.size }
+  const counted = { ...figures.totals(), visitors: visitors.size }
   const quality = judgeQuality({
     ...{ facts, siteId, day, isComplete, history, calendar, asOfMs, sent: counted.sent, arrived: counted.arrived },
     unread: await selectUnread(db, siteId, calendar, day),
   })
   const totals: DayTotalsRow = {
     ...{ sessions: counted.sessions, visitors: counted.visitors, newVisitors: counted.newVisitors },
-    ...{ orders: counted.orders, paidOrders: counted.paidOrders, ordering: figures.ordering() },
+    ...{ orders: counted.orders, paidOrders: counted.paidOrders },
+    ...{ ordering: figures.ordering(), paying: counted.buyers.length },
     ...{ revenueMicros: counted.revenueMicros, converted: counted.converted },
     usedFunnels: funnels.filter(({ tally }) => isUsed(tally)).map(({ funnel }) => funnel.id),
     ...{ sent: counted.sent, arrived: counted.arrived, level: quality.level, isComplete },
@@ -94,7 +100,7 @@ export const makeDay = async (options: DayOptions): Promise<MadeDay> => {
       topDropoffs: topDropoffs(summaries),
       ...figures.breakdowns(facts),
       searches: figures.searches(facts),
-      slowPages: await readSlowPages(db, facts, { siteId, day, viewers: figures.viewers }),
+      slowPages: slowPages(facts, measured, figures.viewers),
       friction: figures.friction(facts),
       paths: paths.graph(facts),
       alertIds: [],
@@ -116,9 +122,9 @@ const createDayFunnel = (funnel: Funnel) => {
       addProgress(tally, progress, visit.personKey)
       cells.add(hour, visit.device, visit.channel, visit.isNew ? 'new' : 'returning', progress.length)
     },
-    /** Of one day: how far a visitor came on it. */
-    addVisitor(acts: readonly Act[], visitor: string): void {
-      if (funnel.counts === 'visitors') addProgress(tally, matcher(acts), visitor)
+    /** Of one day: how far a person came on it, with all devices. */
+    addPerson(acts: readonly Act[], personKey: string): void {
+      if (funnel.counts === 'visitors') addProgress(tally, matcher(acts), personKey)
     },
     summary: (facts: FactMaker, siteId: string): FunnelSummary => summarizeFunnel(funnel, tally, facts, siteId),
   }

@@ -11,8 +11,8 @@ export type SiteDayRef = { siteId: string; day: Day }
 const recountDays = 42
 
 /**
- * Marks days whose report does not hold any more: those that were not over when it was made and are now, and those whose
- * funnels were counted by another definition. A site that was there lately has a row for each day, also for one on which
+ * Marks days whose report does not hold any more: those that were not over when it was made and are now, those whose
+ * funnels were counted by another definition, and those of an earlier version, which counted no people. A site that was there lately has a row for each day, also for one on which
  * nothing came: that is what its report has to say.
  */
 export const markStaleDays = async (
@@ -32,6 +32,9 @@ export const markStaleDays = async (
   await db.execute(
     `update site_days set is_stale = true where not is_stale and day < $1::date and totals ->> 'isComplete' = 'false'`,
     [today],
+  )
+  await db.execute(
+    `update site_days set is_stale = true where not is_stale and totals is not null and totals ->> 'paying' is null`,
   )
   // Events that left the buffer unread, on a full disk: their days are not judged.
   await db.execute(

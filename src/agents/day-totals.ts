@@ -13,9 +13,11 @@ export type DayTotalsRow = {
   visitors: number
   newVisitors: number
   orders: number
-  /** Orders whose worth is in `revenueMicros`, and who ordered, counted up to ten. Days of earlier versions lack them. */
-  paidOrders?: number
-  ordering?: number
+  /** Orders whose worth is in `revenueMicros`. */
+  paidOrders: number
+  /** Who ordered, and who paid such an order, counted up to ten. */
+  ordering: number
+  paying: number
   revenueMicros: number
   converted: number
   /** Funnels of which somebody got beyond the first step. */
@@ -83,9 +85,8 @@ export const dayTotals = (
   before: readonly DayTotalsRow[],
   counted: { events: number; pageviews: number },
 ): DayReport['totals'] => {
-  const { sessions, visitors, newVisitors, orders, paidOrders = orders, revenueMicros, converted } = totals
-  const { pageviews, bounces, buyers } = figures.totals()
-  const ordering = figures.ordering()
+  const { sessions, visitors, newVisitors, orders, paidOrders, ordering, paying, revenueMicros, converted } = totals
+  const { pageviews, bounces } = figures.totals()
   const usual = (
     value: (row: DayTotalsRow) => number,
     people: (row: DayTotalsRow) => number = (row) => row.visitors,
@@ -100,10 +101,9 @@ export const dayTotals = (
     const basis = 'median of the same weekday'
     return { value: median(days) ?? 0, n: Math.min(...middle.map(people)), basis, days, ...(grain && { grain }) }
   }
-  const orderingOf = (row: DayTotalsRow): number => row.ordering ?? 0
   /** What an order brought on those days, else today: the size of a case of revenue. */
   const [paid, micros] = [...before, ...(before.some((row) => row.revenueMicros > 0) ? [] : [totals])].reduce(
-    ([some, sum], row) => [some + (row.paidOrders ?? row.orders), sum + row.revenueMicros],
+    ([some, sum], row) => [some + row.paidOrders, sum + row.revenueMicros],
     [0, 0],
   )
   const usualRate = usual((row) => (row.sessions === 0 ? 0 : row.converted / row.sessions))
@@ -121,19 +121,40 @@ export const dayTotals = (
     pageviews: facts.count('pageviews', counted.pageviews),
     sessions: facts.count('sessions', sessions, {}, { compare: usual((row) => row.sessions) }),
     visitors: facts.count('visitors', visitors, {}, { compare: usual((row) => row.visitors) }),
-    newVisitors: facts.count('new_visitors', newVisitors, {}, { compare: usual((row) => row.newVisitors) }),
+    newVisitors: facts.count(
+      'new_visitors',
+      newVisitors,
+      {},
+      {
+        compare: usual(
+          (row) => row.newVisitors,
+          (row) => row.newVisitors,
+        ),
+      },
+    ),
     returningVisitors: facts.count('returning_visitors', visitors - newVisitors),
-    orders: facts.count('orders', orders, {}, { people: ordering, compare: usual((row) => row.orders, orderingOf) }),
+    orders: facts.count(
+      'orders',
+      orders,
+      {},
+      {
+        people: ordering,
+        compare: usual(
+          (row) => row.orders,
+          (row) => row.ordering,
+        ),
+      },
+    ),
     revenue: facts.money(
       'revenue',
       revenueMicros,
       paidOrders,
       {},
       {
-        people: buyers.length,
+        people: paying,
         compare: usual(
           (row) => row.revenueMicros / 1e6,
-          (row) => Math.min(orderingOf(row), row.paidOrders ?? 0),
+          (row) => row.paying,
           micros / 1e6 / Math.max(1, paid),
         ),
       },
@@ -151,7 +172,7 @@ export const dayTotals = (
       paidOrders === 0 ? null : revenueMicros / paidOrders,
       paidOrders,
       {},
-      { people: buyers.length },
+      { people: paying },
     ),
     engagedSeconds: facts.fact('engaged_seconds', figures.engagedMedian(), {
       ...{ unit: 'seconds', n: sessions, method: 'quantile_type_7' },

@@ -7,7 +7,14 @@ import { eachAtOnce } from './each-at-once.ts'
 import type { FunnelFile } from './funnel-file.ts'
 import type { Yardstick } from './judge-person.ts'
 import { type MadeWindows, makeWindows } from './make-windows.ts'
-import { fitCustomers, gatherPeople, learnPropensity, selectCustomers, selectRfmLimits } from './people.ts'
+import {
+  fitCustomers,
+  gatherPeople,
+  learnPropensity,
+  selectCurrency,
+  selectCustomers,
+  selectRfmLimits,
+} from './people.ts'
 import { dropReports, writeReport } from './report-rows.ts'
 import type { Segment } from './segment-file.ts'
 import { type CustomerKey, makeSegments } from './segments.ts'
@@ -101,9 +108,10 @@ const writeWindows = (
 /** Segments and customers: everybody is gathered once, in one transaction, and both are made from that. */
 const writePeople = (options: WeeksOptions, day: Day): Promise<number> =>
   options.db.transaction(async (tx) => {
-    const { calendar, runId, currencies } = options
+    const { calendar, runId } = options
     const untilMs = calendar.endOf(day)
-    await gatherPeople(tx, untilMs)
+    const currency = await selectCurrency(tx)
+    await gatherPeople(tx, untilMs, currency)
     const yardstick: Yardstick = {
       untilMs,
       rfm: await selectRfmLimits(tx, untilMs),
@@ -111,15 +119,7 @@ const writePeople = (options: WeeksOptions, day: Day): Promise<number> =>
       propensity: await learnPropensity(tx, untilMs),
     }
     let changed = 0
-    const [currency, ...others] = new Set(currencies.values())
-    const segments = await makeSegments(
-      tx,
-      options.segments,
-      yardstick,
-      day,
-      others.length === 0 ? currency : undefined,
-      options.customerKey,
-    )
+    const segments = await makeSegments(tx, options.segments, yardstick, day, currency, options.customerKey)
     for (const segment of segments)
       if (await writeReport(tx, { kind: 'segment', siteId: '', key: segment.id, day }, segment, runId)) changed++
     await dropReports(
@@ -130,7 +130,7 @@ const writePeople = (options: WeeksOptions, day: Day): Promise<number> =>
     )
     const rows = await selectCustomers(tx, options.customersMax)
     const keys: string[] = []
-    for await (const customer of makeCustomers({ ...options, db: tx, yardstick }, rows)) {
+    for await (const customer of makeCustomers({ ...options, db: tx, yardstick, currency }, rows)) {
       keys.push(customer.key)
       if (await writeReport(tx, { kind: 'customer', siteId: '', key: customer.key, day }, customer, runId)) changed++
     }

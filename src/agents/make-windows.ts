@@ -15,6 +15,7 @@ import type {
   QualityVerdict,
 } from './report.ts'
 import { selectReports } from './report-rows.ts'
+import { worthIn } from './spending.ts'
 import { type PersonVisits, readPersons, type Visit, visitsQuery } from './visits.ts'
 import { createWindowFunnel } from './window-funnel.ts'
 
@@ -86,13 +87,13 @@ const attribute = (
 ): void => {
   const buying = inside.filter(({ orders }) => orders > 0)
   for (const buyer of buying)
-    for (const { type, atMs, revenueMicros = 0, currency: paidIn } of buyer.acts) {
+    for (const act of buyer.acts) {
+      const { type, atMs } = act
       if (type !== 'purchase') continue
       const path = visits
         .filter(({ startMs }) => startMs <= buyer.startMs && startMs >= atMs - lookbackMs)
         .map(({ channel, startMs }): Touch => ({ channel, ageDays: (atMs - startMs) / dayMs }))
-      const isOurs = paidIn === undefined || currency === undefined || paidIn === currency
-      attribution.addConversion(path, isOurs ? revenueMicros : 0, personKey)
+      attribution.addConversion(path, worthIn(act, currency), personKey)
     }
   const last = inside.at(-1)
   if (buying.length > 0 || !last) return

@@ -12,6 +12,8 @@ export type PersonRow = {
   pageviews: number
   engaged_ms: number
   orders: number
+  /** Those whose worth is known and in the client's currency, which `revenue_micros` adds up. */
+  paid_orders: number
   revenue_micros: number
   stage: number
   first_ms: number
@@ -25,26 +27,47 @@ export type PersonRow = {
   sites: string[]
 }
 
-export const peopleQuery = `select person_key, count(*)::int as visits, sum(pageviews)::int as pageviews,
-    sum(engaged_ms)::bigint as engaged_ms, sum(orders)::int as orders, sum(revenue_micros)::bigint as revenue_micros,
+/** Up to $1; $2 is the client's currency. Orders in another one count, and their worth, which cannot be added, does not. */
+export const peopleQuery = `with unpaid as (
+    select s.person_key, count(*)::int as orders, sum(o.revenue_micros)::bigint as micros
+    from orders o join sessions s on s.site_id = o.site_id and s.visitor_key = o.visitor_key
+      and o.at between s.started_at and s.ended_at
+    where not s.is_bot and s.started_at < $1::timestamptz and (o.revenue_micros = 0 or o.currency <> $2::text)
+    group by person_key)
+  select person_key, count(*)::int as visits, sum(pageviews)::int as pageviews,
+    sum(engaged_ms)::bigint as engaged_ms, sum(s.orders)::int as orders,
+    greatest(0, sum(s.orders) - coalesce(max(u.orders), 0))::int as paid_orders,
+    greatest(0, sum(revenue_micros) - coalesce(max(u.micros), 0))::bigint as revenue_micros,
     max(stage)::int as stage, min(started_at) as first_at, max(ended_at) as last_at,
-    min(started_at) filter (where orders > 0) as first_order, max(started_at) filter (where orders > 0) as last_order,
-    (count(*) filter (where orders > 0))::int as order_visits,
+    min(started_at) filter (where s.orders > 0) as first_order, max(started_at) filter (where s.orders > 0) as last_order,
+    (count(*) filter (where s.orders > 0))::int as order_visits,
     (array_agg(channel order by started_at))[1] as first_channel,
     (array_agg(channel order by started_at desc))[1] as last_channel,
     (array_agg(device order by started_at desc))[1] as device, array_agg(distinct site_id) as sites
-  from sessions where not is_bot and started_at < $1::timestamptz group by person_key`
+  from sessions s left join unpaid u using (person_key)
+  where not is_bot and started_at < $1::timestamptz group by person_key`
+
+/** What most orders of a client are paid in, over all sites; the first in the alphabet among equals. */
+export const selectCurrency = async (tx: Tx): Promise<string | undefined> => {
+  const [row] = await tx.query<{ currency: string }>(
+    `select currency from orders where currency is not null group by 1 order by count(*) desc, currency limit 1`,
+  )
+  return row?.currency
+}
 
 /** Sums up everybody into a table of this transaction, which the functions below read. */
-export const gatherPeople = async (tx: Tx, untilMs: number): Promise<void> => {
-  // A utility statement takes no parameters; the instant is written by us.
-  await tx.execute(`create temp table people on commit drop as ${peopleQuery.replace('$1', `'${isoOf(untilMs)}'`)}`)
+export const gatherPeople = async (tx: Tx, untilMs: number, currency: string | undefined): Promise<void> => {
+  // A utility statement takes no parameters; the instant is written by us, and a currency is three letters (readOrder).
+  const query = peopleQuery
+    .replaceAll('$1', `'${isoOf(untilMs)}'`)
+    .replace('$2', currency && /^[A-Z]{3}$/.test(currency) ? `'${currency}'` : 'null')
+  await tx.execute(`create temp table people on commit drop as ${query}`)
   await tx.execute('create index on people (person_key)')
   await tx.execute('analyze people')
 }
 
 const pageRows = 5_000
-const rowColumns = `person_key, visits, pageviews, engaged_ms, orders, revenue_micros, stage, ${msOf('first_at')} as first_ms,
+const rowColumns = `person_key, visits, pageviews, engaged_ms, orders, paid_orders, revenue_micros, stage, ${msOf('first_at')} as first_ms,
   ${msOf('last_at')} as last_ms, ${msOf('first_order')} as first_order_ms, ${msOf('last_order')} as last_order_ms,
   order_visits, first_channel, last_channel, device, sites`
 

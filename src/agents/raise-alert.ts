@@ -72,17 +72,18 @@ const contextOf = (deps: AlertDeps, { found, funnel, judged, sites }: Raise, tes
     for (const [day, { types }] of state) if (isIn(day)) for (const [type, times] of types) count(sum, type, times)
     return sum
   }
-  let [orders, revenue] = [0, 0]
+  let [orders, revenue, payers] = [0, 0, 0]
   for (const day of baseline) {
     orders += state.get(day)?.paidOrders ?? 0
     revenue += state.get(day)?.revenueMicros ?? 0
+    payers = Math.max(payers, state.get(day)?.paying ?? 0)
   }
   const cells = [...judged.days.values()]
   return {
     ...{ calendar: deps.calendar, funnel, currency: deps.currencies.get(test.siteId), tested: found },
     // Cells know sessions and no people: at least so many came to the site on one of the days.
     people: Math.max(0, ...[...state].map(([day, { visitors }]) => (inWindow(day) ? visitors : 0))),
-    orders,
+    ...{ orders, payers },
     now: cells.filter(({ day }) => inWindow(day)),
     before: cells.filter(({ day }) => baseline.has(day)),
     typesNow: typesOf(inWindow),

@@ -308,7 +308,8 @@ export type Touchpoint = {
   readonly pageviews: number
   readonly engagedSeconds: number
   readonly orders: number
-  readonly revenueUsd: number
+  /** In the currency of the customer's figures. */
+  readonly revenue: number
   readonly rawAttributesThen: Readonly<Record<string, string>>
 }
 

@@ -20,6 +20,7 @@ import { countUnread, createReader } from './read-batches.ts'
 import { areWeeksMade, insertRun, markWeeks, type RunKind, selectAsOf, updateRun } from './run-rows.ts'
 import type { Segment } from './segment-file.ts'
 import type { CustomerKey } from './segments.ts'
+import { programHash } from './vault/program-hash.ts'
 
 export type EngineDeps = {
   db: Db
@@ -187,7 +188,7 @@ const makeNight = async (
   const { db, clock, pauseMs, customersMax, customerKey, keepDays, sitesAtOnce = 1 } = deps
   const segments = deps.segments()
   const lastDay = await lastWholeDay(db, calendar, asOfMs)
-  const weeksOf = hash16(JSON.stringify([lastDay, calendar.timeZone, file, segments, customersMax]))
+  const weeksOf = hash16(JSON.stringify([programHash(), lastDay, calendar.timeZone, file, segments, customersMax]))
   if (signal.aborted || (await areWeeksMade(db, weeksOf, lastDay))) return
   const runId = await begin()
   report.reports += await makeWeeks({

@@ -14,6 +14,9 @@ type Sum = {
   size: number
   orders: number
   micros: number
+  /** Orders that `micros` adds up. */
+  paid: number
+  payers: number
   buyers: number
   engagedMs: number
   alive: number
@@ -43,7 +46,10 @@ export const makeSegments = async (
   const sums = new Map<Segment, Sum>(
     segments.map((segment) => [
       segment,
-      { ...{ size: 0, orders: 0, micros: 0, buyers: 0, engagedMs: 0, alive: 0, judged: 0 }, customers: [] },
+      {
+        ...{ size: 0, orders: 0, micros: 0, paid: 0, payers: 0, buyers: 0, engagedMs: 0, alive: 0, judged: 0 },
+        customers: [],
+      },
     ]),
   )
   const asksTraits = segments.some(({ rule }) => mentionsTraits(rule))
@@ -88,7 +94,9 @@ const addPerson = (sum: Sum, row: PersonRow, alive: number | null, customerKey: 
   sum.size++
   sum.orders += row.orders
   sum.micros += row.revenue_micros
+  sum.paid += row.paid_orders
   if (row.orders > 0) sum.buyers++
+  if (row.paid_orders > 0) sum.payers++
   sum.engagedMs += row.engaged_ms
   if (alive !== null) {
     sum.alive += alive
@@ -102,7 +110,7 @@ const addPerson = (sum: Sum, row: PersonRow, alive: number | null, customerKey: 
 
 const figuresOf = (facts: ReturnType<typeof createFacts>, dims: { segment: string }, sum: Sum): Fact[] => [
   facts.count('segment_orders', sum.orders, dims, { people: sum.buyers }),
-  facts.money('segment_revenue', sum.micros, sum.buyers, dims, { people: sum.buyers }),
+  facts.money('segment_revenue', sum.micros, sum.paid, dims, { people: sum.payers }),
   facts.fact('segment_conversion_rate', sum.size === 0 ? null : sum.buyers / sum.size, {
     ...{ unit: 'share', n: sum.size, dims, method: 'wilson' },
     ...(sum.size > 0 && { interval: wilson(sum.buyers, sum.size) }),

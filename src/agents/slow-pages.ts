@@ -8,12 +8,11 @@ import { quantileOfSorted } from './statistics/quantiles.ts'
 const slowPagesMax = 10
 const measurementsMin = 10
 
-/** Loading times of the day's pages, all devices together. */
-export const readSlowPages = async (
-  db: Queryable,
-  facts: FactMaker,
-  { siteId, day, viewers }: { siteId: string; day: Day; viewers: (page: string) => number },
-): Promise<CountRow[]> => {
+/** By page, all devices together: milliseconds, as often as they were measured. */
+export type LoadingTimes = ReadonlyMap<string, readonly number[]>
+
+/** Pages of the day that were measured often enough for a figure. */
+export const selectLoadingTimes = async (db: Queryable, siteId: string, day: Day): Promise<LoadingTimes> => {
   const rows = await db.query<{ path: string; lcp: string }>(
     `select path, lcp from page_days where site_id = $1::text and day = $2::date and lcp::text <> '[]' and path <> ''`,
     [siteId, day],
@@ -25,8 +24,11 @@ export const readSlowPages = async (
     for (const [ms, count] of JSON.parse(lcp) as [string, number][])
       for (let one = 0; one < count; one++) times.push(Number(ms))
   }
-  return [...pages]
-    .filter(([, times]) => times.length >= measurementsMin)
+  return new Map([...pages].filter(([, times]) => times.length >= measurementsMin))
+}
+
+export const slowPages = (facts: FactMaker, pages: LoadingTimes, viewers: (page: string) => number): CountRow[] =>
+  [...pages]
     .map(([page, times]) => ({
       rawValue: page,
       count: facts.fact('page_load_p75', (quantileOfSorted(Float64Array.from(times).sort(), 0.75) ?? 0) / 1000, {
@@ -35,4 +37,3 @@ export const readSlowPages = async (
     }))
     .sort((a, b) => (b.count.value ?? 0) - (a.count.value ?? 0) || compare(a.rawValue, b.rawValue))
     .slice(0, slowPagesMax)
-}

@@ -4,6 +4,7 @@ import { isoOf } from './days.ts'
 import type { DeviceKind } from './device.ts'
 import type { Act } from './session.ts'
 import { msOf, readTrail } from './session-rows.ts'
+import { spendingOf } from './spending.ts'
 
 /** A stored session as reports read it. */
 export type Visit = {
@@ -67,18 +68,6 @@ export const visitsQuery = `select ${columns}
   from sessions s join visitors v on v.site_id = s.site_id and v.visitor_key = s.visitor_key
   where s.site_id = $1::text and s.started_at >= $2::timestamptz and s.started_at < $3::timestamptz and not s.is_bot`
 
-/** Amounts in another currency than the site's cannot be added to it: such orders count, and their worth does not. */
-const revenueOf = (acts: readonly Act[], currency: string | undefined): Pick<Visit, 'paidOrders' | 'revenueMicros'> => {
-  let [paidOrders, revenueMicros] = [0, 0]
-  for (const { type, revenueMicros: worth = 0, currency: paidIn } of acts) {
-    const isOurs = paidIn === undefined || currency === undefined || paidIn === currency
-    if (type !== 'purchase' || !isOurs || worth <= 0) continue
-    paidOrders++
-    revenueMicros += worth
-  }
-  return { paidOrders, revenueMicros }
-}
-
 const visitOf = (row: Row, currency: string | undefined): Visit => {
   const acts = readTrail(row.trail, row.started)
   let sent = 0
@@ -107,7 +96,7 @@ const visitOf = (row: Row, currency: string | undefined): Visit => {
     pageviews: row.pageviews,
     engagedMs: row.engaged_ms,
     orders: row.orders,
-    ...(row.orders === 0 ? { paidOrders: 0, revenueMicros: 0 } : revenueOf(acts, currency)),
+    ...(row.orders === 0 ? { paidOrders: 0, revenueMicros: 0 } : spendingOf(acts, currency)),
     acts,
     sent,
     arrived,

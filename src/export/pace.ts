@@ -3,9 +3,9 @@ import type { Queryable } from '../db.ts'
 
 /**
  * How many times the bytes that come in a COPY may move while they do. A row's line in the file is two to three times what the
- * ledger counts for it, so a backlog shrinks at six times the rate at which it grows, or more.
+ * ledger counts for it, so a backlog shrinks at three times the rate at which it grows, or more.
  */
-const timesArrival = 20
+const timesArrival = 12
 /** It need not be slower than this, in bytes a second. */
 const floorBytes = 16 << 20
 /** How long an answer about arrivals holds. */

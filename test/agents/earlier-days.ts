@@ -20,7 +20,16 @@ export const storeJudgeableDays = async (
     const { totals, cells = [], types = [] } = dayOf(back)
     const day = addDays(last, -back)
     const row: DayTotalsRow = {
-      ...{ sessions: 500, visitors: 450, newVisitors: 300, orders: 50, paidOrders: 50, ordering: 10, converted: 50 },
+      ...{
+        sessions: 500,
+        visitors: 450,
+        newVisitors: 300,
+        orders: 50,
+        paidOrders: 50,
+        ordering: 10,
+        paying: 10,
+        converted: 50,
+      },
       ...{ revenueMicros: 1_000e6, usedFunnels: ['shop'], sent: 0, arrived: 0, level: 'green', isComplete: true },
       ...totals,
     }

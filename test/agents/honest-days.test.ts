@@ -4,7 +4,7 @@ import { selectEarlier } from '../../src/agents/day-totals.ts'
 import { addDays, createCalendar } from '../../src/agents/days.ts'
 import { loadFunnels } from '../../src/agents/funnel-file.ts'
 import type { FunnelCell } from '../../src/agents/funnel-tally.ts'
-import type { DayReport, DropoffAlert } from '../../src/agents/report.ts'
+import type { CustomerProfile, DayReport, DropoffAlert, SegmentReport } from '../../src/agents/report.ts'
 import { selectReports } from '../../src/agents/report-rows.ts'
 import { alertNote } from '../../src/agents/vault/alert-note.ts'
 import type { Db } from '../../src/db.ts'
@@ -92,11 +92,58 @@ t.test('an average order is that of the orders whose worth is known', async (t) 
   })
 })
 
+t.test('what a person and a segment spent is in one currency', async (t) => {
+  const db = await database(t)
+  const order = (visitor: string, n: number, currency: string | undefined, total: number | undefined): SentEvent => ({
+    ...{ type: 'purchase', at: Date.parse(`${last}T10:00:00Z`) + n * 1_000, visitor },
+    data: { orderId: `${visitor}${n}`, ...(currency && { currency }), ...(total !== undefined && { total }) },
+  })
+  const login = (visitor: string): SentEvent => ({
+    ...{ type: 'identify', at: `${last}T09:59:00Z`, visitor, user: `user-${visitor}` },
+  })
+  await storeBatch(db, [
+    // Buys in crowns, and once in dollars; what has no currency is taken to be in theirs.
+    ...[login('ada'), order('ada', 1, 'SEK', 300), order('ada', 2, 'SEK', 100), order('ada', 3, 'USD', 70)],
+    ...[order('ada', 4, undefined, 50), order('ada', 5, 'SEK', undefined)],
+    ...[login('bob'), order('bob', 1, 'USD', 10), order('bob', 2, 'USD', 20), order('bob', 3, 'SEK', 900)],
+    ...[1, 2, 3].map((n) => order('eve', n, 'USD', 5)),
+    { type: 'pageview', at: `${addDays(last, 1)}T00:01:00Z`, site: 'tick.example', visitor: 'tick' },
+  ])
+  await engineOn(db).run({ kind: 'nightly' })
+  const customers = (await selectReports<CustomerProfile>(db, { kind: 'customer' })).map(({ body }) => body)
+  const figures = (user: string) => customers.find(({ rawUserId }) => rawUserId === user)?.figures
+  t.match(figures('user-ada'), {
+    orders: { value: 5 },
+    lifetimeValue: { value: 450, n: 3, currency: 'SEK' },
+    averageOrderValue: { value: 150, n: 3, currency: 'SEK' },
+  })
+  t.match(figures('user-bob'), {
+    orders: { value: 3 },
+    lifetimeValue: { value: 30, n: 2, currency: 'USD' },
+    averageOrderValue: { value: 15, n: 2 },
+  })
+  const weeks = customers.find(({ rawUserId }) => rawUserId === 'user-ada')?.weeks
+  t.match(weeks, [{ revenue: { value: 450, n: 3 } }])
+  const touchpoints = customers.find(({ rawUserId }) => rawUserId === 'user-ada')?.touchpoints
+  t.match(touchpoints, [{ orders: 5, revenue: 450 }])
+  // Most orders are paid in dollars: 70 + 50 of Ada (no currency is no other one), 30 of Bob, 15 of Eve.
+  const segments = (await selectReports<SegmentReport>(db, { kind: 'segment' })).map(({ body }) => body)
+  const repeat = segments.find(({ id }) => id === 'repeat_buyers')?.figures
+  t.match(
+    repeat?.find(({ metric }) => metric === 'segment_orders'),
+    { value: 11 },
+  )
+  t.match(
+    repeat?.find(({ metric }) => metric === 'segment_revenue'),
+    { value: 165, n: 7, people: 3, currency: 'USD' },
+  )
+})
+
 /** Four weeks in which half of the visits look at a product, and two days on which telephones hardly do. */
 const alertOn = async (t: Tap): Promise<DropoffAlert | undefined> => {
   const db = await database(t)
   await storeJudgeableDays(db, 'shop.example', last, 31, (back) => ({
-    totals: { orders: 50, paidOrders: 25, revenueMicros: 25 * 20e6 },
+    totals: { orders: 50, paidOrders: 25, paying: 9, revenueMicros: 25 * 20e6 },
     cells: [
       cell('desktop', [200, 100, 60, 40, 20]),
       cell('tablet', [100, back < 2 ? 49 : 50, 30, 20, 10]),
@@ -126,6 +173,7 @@ t.test('an alert values a loss by orders whose worth is known, and names the kin
     Math.abs((lostRevenue?.value ?? 0) / ((lostSessions?.value ?? 1) * ordering) - 20) < 0.01,
     'an order is 20 dollars',
   )
+  t.match(lostRevenue, { n: 25 * 28, people: 9 }, 'of nine buyers: money that no model is told of')
 })
 
 t.test('an alert says of which days its p and q are, and what they mean', (t) => {
@@ -152,7 +200,7 @@ t.test('an alert says of which days its p and q are, and what they mean', (t) =>
       ]),
       before: days(20, [cell('mobile', [400, 200, 0, 0, 0]), cell('tablet', [100, 50, 0, 0, 0])]),
       tested: { from: addDays(last, -4), to: last, now: { reached: 2_500, lost: 1_450 } },
-      ...{ people: 10, orders: 25, orderMicros: 20e6, currency: 'USD' },
+      ...{ people: 10, orders: 25, payers: 10, orderMicros: 20e6, currency: 'USD' },
     },
   )
   t.match(alert.window, { from: '2026-11-18T00:00:00.000Z', to: '2026-11-20T00:00:00.000Z' })
@@ -172,4 +220,51 @@ t.test('an alert says of which days its p and q are, and what they mean', (t) =>
   t.match(text, 'q 0.002, of the same test: it bounds the share of false alerts among all that are raised')
   t.match(text, 'Lost from 2026-11-18 to 2026-11-19.')
   t.end()
+})
+
+t.test('days of an earlier version, which counted no people, are counted anew', async (t) => {
+  const db = await database(t)
+  await storeJudgeableDays(db, 'shop.example', addDays(last, -1), 2, () => ({ totals: { sessions: 7 } }))
+  await db.execute(`update site_days set totals = (totals::jsonb - 'paying')::json where day = $1::date`, [
+    addDays(last, -2),
+  ])
+  await storeBatch(db, [
+    { type: 'pageview', at: `${addDays(last, -2)}T12:00:00Z`, visitor: 'v' },
+    { type: 'pageview', at: `${addDays(last, 1)}T00:01:00Z`, site: 'tick.example', visitor: 'tick' },
+  ])
+  await db.execute('update site_days set is_stale = false')
+  await engineOn(db).run({ kind: 'nightly' })
+  const rows = await db.query<{ day: string; totals: string }>(
+    `select day::text as day, totals from site_days where site_id = 'shop.example' and day < $1::date order by day`,
+    [last],
+  )
+  const read = rows.map(({ day, totals }) => ({ day, ...(JSON.parse(totals) as { sessions: number; paying: number }) }))
+  t.match(read, [
+    { day: addDays(last, -2), sessions: 1, paying: 0 },
+    { day: addDays(last, -1), sessions: 7, paying: 10 },
+  ])
+})
+
+t.test('a person with many browsers is one person in a funnel that counts people', async (t) => {
+  const db = await database(t)
+  const browsers = Array.from({ length: 10 }, (_, n) => `browser-${n}`)
+  await storeBatch(db, [
+    ...browsers.flatMap((visitor, n): SentEvent[] => [
+      { type: 'pageview', at: `${last}T10:${10 + n}:00Z`, visitor },
+      { type: 'identify', at: `${last}T10:${10 + n}:01Z`, visitor, user: 'ada' },
+      { type: 'product_view', at: `${last}T10:${10 + n}:02Z`, visitor },
+      { type: 'purchase', at: `${last}T10:${10 + n}:03Z`, visitor, data: { orderId: visitor, total: 5 } },
+    ]),
+    { type: 'pageview', at: `${last}T11:00:00Z`, visitor: 'eve' },
+    { type: 'pageview', at: `${addDays(last, 1)}T00:01:00Z`, site: 'tick.example', visitor: 'tick' },
+  ])
+  await engineOn(db).run({ kind: 'nightly' })
+  const report = await dayOf(db, last)
+  t.match(report?.totals, { visitors: { value: 11 }, sessions: { value: 11 } })
+  const entered = (id: string) =>
+    report?.funnels
+      .find(({ funnelId }) => funnelId === id)
+      ?.steps.map((step) => [step.entered.value, step.entered.people])
+  t.same(entered('customers')?.[0], [2, 2])
+  t.same(entered('customers')?.at(-1)?.[0], 1)
 })

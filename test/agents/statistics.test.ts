@@ -9,6 +9,7 @@ import {
 } from '../../src/agents/statistics/binomial.ts'
 import { logGamma } from '../../src/agents/statistics/log-gamma.ts'
 import { associationP, chiSquareUpperTail, oddsRatio } from '../../src/agents/statistics/odds-ratio.ts'
+import { predictionInterval } from '../../src/agents/statistics/prediction.ts'
 import { median, modifiedZ, quantileOfSorted } from '../../src/agents/statistics/quantiles.ts'
 import { wilson } from '../../src/agents/statistics/wilson.ts'
 import { createRandom } from '../../src/demo/random.ts'
@@ -124,6 +125,22 @@ t.test('the modified z-score', (t) => {
   t.ok((modifiedZ(9, [3, 3, 3, 3, 4]) ?? 0) > 3.5, 'where the MAD is 0 the mean deviation stands in')
   t.equal(quantileOfSorted([], 0.5), null)
   near(t, quantileOfSorted([1, 2, 3, 4], 0.9), 3.7, 1e-12)
+  t.end()
+})
+
+t.test('what earlier days let expect holds their median, and is no narrower for a day that stood out', (t) => {
+  for (const center of [0, 0.5, 2.5, 5, 30, 100, 199, 201, 1e6]) {
+    const calm = [center, center, center]
+    const known = predictionInterval(center, calm)
+    t.ok(known.low <= center && center <= known.high, `${center} in ${known.low} to ${known.high}`)
+    for (const great of [2, 5, 16, 50, 1000]) {
+      const { low, high } = predictionInterval(center, [...calm, center * great])
+      t.ok(low <= known.low + 1 && high >= known.high - 1, `${center} and ${center * great}: ${low} to ${high}`)
+    }
+  }
+  // A promotion three weeks ago, and some 30 on the other days.
+  const { low, high } = predictionInterval(30, [28, 30, 32, 500])
+  t.ok(low <= 27 && high >= 40)
   t.end()
 })
 

@@ -11,6 +11,9 @@ import { type RuleModel, type Touch, touchWeights } from './touch-weights.ts'
 /** `buyers`: whose orders a channel is credited with, counted up to ten. */
 type Sum = Map<string, { credit: number; micros: number; buyers: People }>
 
+/** The model of whose credits money is told to a model that writes. */
+const toldModel: AttributionModel = 'linear'
+
 /**
  * Collects paths of channels that led to orders, and those that led nowhere, and credits them by every model. Rules look
  * at each path; Markov and Shapley at all of them. Money follows the credit of its own path by the rules, and the share
@@ -134,7 +137,8 @@ const rowOf = (
     revenue: each((model, sum) => {
       const { dims, n, ...rest } = options(model, sum)
       const buyers = [...(sum?.values() ?? [])].map((one) => one.buyers)
-      const people = tellableParts(buyers)(sum?.get(channel)?.buyers ?? [])
+      // Two models differ by what few buyers paid: of one of them each channel's revenue may be told.
+      const people = model === toldModel ? tellableParts(buyers)(sum?.get(channel)?.buyers ?? []) : 0
       return facts.money('attribution_revenue', sum === null ? null : (sum.get(channel)?.micros ?? 0), n, dims, {
         ...{ ...rest, people },
       })

@@ -72,8 +72,13 @@ const finish = (alert: DropoffAlert, context: NoteContext, narrative: Narrative 
   const title = `${alert.funnelName}: ${alert.fromStep} to ${alert.toStep}, ${siteName(rawSite)}`
   const days = [printDay(window.from, timeZone), printLastDay(window.to, timeZone)]
   const [first, last] = [printDay(alert.pValue.window.from, timeZone), printLastDay(alert.pValue.window.to, timeZone)]
+  // Alerts of earlier versions do not say on which days they were tested.
   const tested =
-    first === last ? `on ${first}, the day that was tested,` : `from ${first} to ${last}, the days that were tested,`
+    alert.pValue.people === undefined
+      ? 'on the days that were tested,'
+      : first === last
+        ? `on ${first}, the day that was tested,`
+        : `from ${first} to ${last}, the days that were tested,`
   return {
     ...{ ...place, kind: 'dropoff_alert', rawSite, day: days[1] ?? null, customer: null, files: [] },
     properties: {

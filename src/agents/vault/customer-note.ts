@@ -191,7 +191,7 @@ const touchpoints = ({ touchpoints: rows, touchpointsTotal, figures }: CustomerP
             md(one.rawPages.map((page) => raw(page, 60)).join(' → ')),
             md(printSeconds(one.engagedSeconds)),
             md(String(one.orders)),
-            one.orders === 0 ? md('') : printed(printFact({ ...figures.lifetimeValue, value: one.revenueUsd })),
+            one.orders === 0 ? md('') : printed(printFact({ ...figures.lifetimeValue, value: one.revenue })),
             md(
               Object.entries(one.rawAttributesThen)
                 .map(([name, value]) => `${raw(name, 30)} ${raw(value, 40)}`)

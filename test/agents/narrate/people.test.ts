@@ -26,6 +26,7 @@ const visit = (visitor: string, hour: number, campaign: string | null, worth?: n
   const utmParams = campaign === null ? {} : { utm_campaign: campaign, utm_source: campaign, utm_medium: 'cpc' }
   return [
     { type: 'pageview', at, visitor, userAgent, path: `/${campaign ?? 'home'}`, raw: { attribution: { utmParams } } },
+    { type: 'product_view', at: at + 500, visitor, userAgent },
     { type: 'search', at: at + 1_000, visitor, userAgent, data: { query: `words of ${campaign ?? 'all'}` } },
     ...(worth === undefined
       ? []
@@ -107,6 +108,18 @@ t.test('what one buyer paid is never sent, however often they came and whoever c
     ['words of all', 'words of among'],
     'nor of what one person searched for twelve times',
   )
+})
+
+t.test('money of channels is told by one model only: two differ by what one buyer paid', async (t) => {
+  const { facts } = await told(t, [
+    ...each(12).flatMap((n) => visit(`v${100 + n}`, 9, 'mail', 20)),
+    ...each(12).flatMap((n) => visit(`v${200 + n}`, 10, null, 20)),
+    ...[...visit('v300', 11, 'mail'), ...visit('v300', 14, null, 900)],
+  ])
+  const models = (metric: string) =>
+    facts.filter((one) => one.metric === metric && (one.value ?? 0) > 0).map(({ dims }) => dims.model)
+  t.same([...new Set(models('attribution_revenue'))], ['linear'])
+  t.ok(new Set(models('attribution_credit')).size > 3, 'credits are told side by side')
 })
 
 t.test('of a day and site with fewer than ten people nothing is sent', async (t) => {

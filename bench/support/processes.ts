@@ -27,19 +27,45 @@ export const familyOf = (root: number): { pid: number; name: string }[] => {
   return found
 }
 
+/** Of Linux. */
+const ticksPerSecond = 100
+
+/** What a process has used of the processors, in user and system mode; 0 once it has gone. */
+export const cpuSecondsOf = (pid: number): number => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+  } catch {
+    return 0
+  }
+}
+
+/** Peak memory in MB (10^6 bytes), and CPU seconds since sampling began, of all and of each kind of process. */
+export type Used = {
+  totalMb: number
+  each: Record<string, number>
+  cpuSeconds: number
+  cpuEach: Record<string, number>
+}
+
 /**
- * Samples the memory of a process and its descendants: proportional set size, which counts a page shared by two processes
- * once. Linux only. `stop` resolves to the peak of the sum, and of each kind of process, in MB (10^6 bytes).
+ * Samples a process and its descendants. Memory is the proportional set size, which counts a page shared by two processes
+ * once. What a process uses after its last sample is missed. Linux only.
  */
-export const sampleMemory = (
-  root: number,
-  everyMs = 50,
-): { stop(): { totalMb: number; each: Record<string, number> } } => {
+export const sampleProcesses = (root: number, everyMs = 50): { stop(): Used } => {
   let total = 0
   const each: Record<string, number> = {}
+  const cpus = new Map<number, { name: string; before: number; now: number }>()
+  for (const { pid, name } of familyOf(root)) {
+    const before = cpuSecondsOf(pid)
+    cpus.set(pid, { name, before, now: before })
+  }
   const sample = () => {
     let sum = 0
     for (const { pid, name } of familyOf(root)) {
+      const cpu = cpus.get(pid) ?? { name, before: 0, now: 0 }
+      cpus.set(pid, { ...cpu, now: Math.max(cpu.now, cpuSecondsOf(pid)) })
       try {
         const bytes = kilobytes(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'), 'Pss') * 1024
         sum += bytes
@@ -55,9 +81,14 @@ export const sampleMemory = (
   return {
     stop() {
       clearInterval(timer)
+      sample()
+      const cpuEach: Record<string, number> = {}
+      for (const { name, before, now } of cpus.values()) cpuEach[name] = (cpuEach[name] ?? 0) + now - before
       return {
         totalMb: Math.round(total),
         each: Object.fromEntries(Object.entries(each).map(([k, v]) => [k, Math.round(v)])),
+        cpuSeconds: Object.values(cpuEach).reduce((sum, one) => sum + one, 0),
+        cpuEach,
       }
     },
   }
