@@ -47,7 +47,7 @@ t.test('the worst day of a funnel is told as what it is', async (t) => {
   t.equal(report?.topDropoffs.length, 2, 'steps that nobody came to lose nobody')
   const files = await lab.files()
   const note = (day: string) => files.get(`daily_reports/${day} shop.example.md`)?.text ?? ''
-  t.match(note(last), 'The largest number was lost between Visit and Product (Shop): 20, a drop-off of 100 %')
+  t.match(note(last), 'In the funnel Shop most were lost between Visit and Product: 20, a drop-off of 100 %')
   t.match(note(last), /\| Visit → Product \| 20 \| 100 % \|/)
   t.notMatch(note(last), /No funnel|Nobody was lost/)
   // Of a site that never had a second step nothing else can be said.

@@ -62,9 +62,9 @@ const plainDay = ({ totals, topDropoffs, funnels, quality, isComplete, channels 
     [
       worst
         ? says(
-            'The largest number was lost between ',
+            `In the funnel ${worst.funnelName} most were lost between `,
             name(worst.lost, 'step'),
-            ` and ${worst.toStep} (${worst.funnelName}): `,
+            ` and ${worst.toStep}: `,
             value(worst.lost),
             ', a drop-off of ',
             value(worst.rate),

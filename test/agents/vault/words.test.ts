@@ -105,7 +105,7 @@ t.test('one of a thing is told in the singular', async (t) => {
   t.match(day('2026-11-20'), /Nobody ordered/)
   t.match(
     day('2026-11-19'),
-    'The largest number was lost between Product and Cart (Shop): 2',
+    'In the funnel Shop most were lost between Product and Cart: 2',
     'of the funnel that is drawn',
   )
   for (const [at, { text }] of files)
