@@ -14,7 +14,7 @@ import { type FunnelFile, isForSite } from './funnel-file.ts'
 import { fieldsOfPerson, judgePerson, type Yardstick } from './judge-person.ts'
 import { createFacts } from './make-fact.ts'
 import { createMatcher } from './match-funnel.ts'
-import { createPathTally } from './paths.ts'
+import { createPathTally, personStepsMax } from './paths.ts'
 import type { PersonRow } from './people.ts'
 import type { CustomerProfile } from './report.ts'
 import { holds, type Segment } from './segment-file.ts'
@@ -71,7 +71,7 @@ const profileOf = (
   })
   const latest = new Map(traits.map(({ name, value }) => [name, value]))
   const fieldOf = fieldsOfPerson(row, judged, yardstick, latest)
-  const paths = createPathTally()
+  const paths = createPathTally(personStepsMax)
   for (const visit of visits) paths.add(visit)
   return {
     ...{ key, rawUserId: userId, rawSites: row.sites },

@@ -2,8 +2,9 @@ import type { FactMaker } from './make-fact.ts'
 import type { PathGraph } from './report.ts'
 import type { Visit } from './visits.ts'
 
-/** Columns of a path diagram, pages of a column that are shown by name, and edges: more cannot be read. */
+/** Columns of a path diagram, of a site and of one person, whose walks are few; pages of a column that are shown by name, and edges: more cannot be read. */
 const stepsMax = 5
+export const personStepsMax = 12
 const pagesPerStepMax = 5
 const edgesMax = 40
 
@@ -17,8 +18,8 @@ const exit: Place = { kind: 'exit', label: '' }
  * Counts which page follows which, by the number of pages before: the same page at another step is another node, so that
  * the graph has no circle however people walk. Reloading a page is no step.
  */
-export const createPathTally = () => {
-  const columns: Map<string, number>[] = Array.from({ length: stepsMax }, () => new Map())
+export const createPathTally = (steps = stepsMax) => {
+  const columns: Map<string, number>[] = Array.from({ length: steps }, () => new Map())
   const walks = new Map<string, { pages: string[]; ends: boolean; visits: number }>()
   return {
     add({ acts }: Pick<Visit, 'acts'>): void {
@@ -29,11 +30,11 @@ export const createPathTally = () => {
         if (type !== 'pageview' || text === undefined || text === last) continue
         last = text
         length++
-        if (pages.length < stepsMax) pages.push(text)
+        if (pages.length < steps) pages.push(text)
       }
       if (pages.length === 0) return
       for (const [step, page] of pages.entries()) columns[step]?.set(page, (columns[step]?.get(page) ?? 0) + 1)
-      const ends = length <= stepsMax
+      const ends = length <= steps
       const key = JSON.stringify([pages, ends])
       const known = walks.get(key)
       if (known) known.visits++

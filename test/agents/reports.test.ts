@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import t from 'tap'
 import { createDirectlyFollows } from '../../src/agents/directly-follows.ts'
+import { createFacts } from '../../src/agents/make-fact.ts'
+import { createPathTally, personStepsMax } from '../../src/agents/paths.ts'
 import { readVaultInput } from '../../src/agents/read-vault-input.ts'
 import type { CustomerProfile, DayReport, HeatmapReport, QualityVerdict } from '../../src/agents/report.ts'
 import { selectReports } from '../../src/agents/report-rows.ts'
@@ -294,6 +296,22 @@ t.test('a profile shows what was known at each visit, and what was never said', 
     t.equal(figures?.[name].value, null)
     t.type(figures?.[name].notEnoughHistory, 'string', `${name} is not invented`)
   }
+})
+
+t.test("a person's path is drawn to its end, a site's as far as it can be read", (t) => {
+  const acts = Array.from({ length: 7 }, (_, n) => ({ atMs: n, type: 'pageview', text: `/${n}` }))
+  const facts = createFacts({ dims: { site: 's' }, fromMs: 0, toMs: 1, query: 'select' })
+  const drawn = (steps?: number) => {
+    const paths = createPathTally(steps)
+    paths.add({ acts })
+    return paths.graph(facts)
+  }
+  t.same(
+    drawn(personStepsMax).nodes.map(({ kind, rawLabel }) => (kind === 'page' ? rawLabel : kind)),
+    ['/0', '/1', '/2', '/3', '/4', '/5', '/6', 'exit'],
+  )
+  t.equal(drawn().edges.length, 4)
+  t.end()
 })
 
 t.test('heat maps count clicks where they were', async (t) => {
