@@ -1,5 +1,5 @@
 import type { DraftPiece } from './draft.ts'
-import type { View } from './view.ts'
+import type { Sentence } from './sentence.ts'
 
 /** Words that say which number of a fact is meant, at the end of the text before it or at the start of the text after it. */
 const before = {
@@ -14,36 +14,27 @@ const ofSample = /\b(?:cases?|sample|measured over|counted over)\b/
  * comes after "from" or "against", the difference after "by", the sample beside "cases". So `rose by` never takes the
  * value, and the figure of last week never stands for that of today.
  */
-export const checkFormats = (pieces: readonly DraftPiece[], view: View): string[] => {
-  const sentence = pieces
-    .map((piece) => (piece.kind === 'text' ? piece.text : ''))
-    .join(' ')
-    .toLowerCase()
-  const figures = pieces.filter(({ kind }) => kind === 'fact').length
-  return pieces.flatMap((piece, at) => {
-    if (piece.kind !== 'fact') return []
+export const checkFormats = ({ text, pieces, printed }: Sentence): string[] =>
+  printed.flatMap(({ at, seen: { id, fact }, format }) => {
     const [left, right] = [textOf(pieces[at - 1]), textOf(pieces[at + 1])]
-    const isFar = view.byId.get(piece.fact_id)?.fact.unit === 'points'
-    switch (piece.format) {
+    const isFar = fact.unit === 'points'
+    switch (format) {
       case 'comparison':
-        return before.comparison.test(left)
-          ? []
-          : [`${piece.fact_id}: comparison stands after "from", "against" or "than".`]
+        return before.comparison.test(left) ? [] : [`${id}: comparison stands after "from", "against" or "than".`]
       case 'difference':
         return before.difference.test(left) || afterDifference.test(right)
           ? []
-          : [`${piece.fact_id}: difference stands after "by", or before "more", "fewer", "higher" or "lower".`]
+          : [`${id}: difference stands after "by", or before "more", "fewer", "higher" or "lower".`]
       case 'sample':
-        return ofSample.test(sentence) ? [] : [`${piece.fact_id}: sample stands beside the word "cases".`]
+        return ofSample.test(text) ? [] : [`${id}: sample stands beside the word "cases".`]
       default:
         return (before.difference.test(left) && !isFar) ||
           /\b(?:from|against)$/.test(left) ||
-          (/\bthan$/.test(left) && figures < 2)
-          ? [`${piece.fact_id}: after "by" stands difference, after "from", "against" or "than" comparison.`]
+          (/\bthan$/.test(left) && printed.length < 2)
+          ? [`${id}: after "by" stands difference, after "from", "against" or "than" comparison.`]
           : []
     }
   })
-}
 
 const textOf = (piece: DraftPiece | undefined): string =>
   piece?.kind === 'text' ? piece.text.toLowerCase().trim() : ''
