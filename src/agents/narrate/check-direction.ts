@@ -1,23 +1,37 @@
 import { changeOf, isClearlyAbove } from '../clear-change.ts'
 import type { Direction, Fact, FactDimension } from '../fact.ts'
-import { directions, negations, superlatives } from './lexicon.ts'
-import type { Printed, Sentence } from './sentence.ts'
-import type { View } from './view.ts'
+import { withoutComparison } from './check-earlier.ts'
+import { comparatives, directions, negations, superlatives } from './lexicon.ts'
+import { factsOf, type Printed, type Sentence } from './sentence.ts'
+import type { View, VisibleFact } from './view.ts'
+import { directionsOf, isExcess } from './vocabulary.ts'
 
-/** What is said to rise has to rise, by more than chance. */
-export const checkDirection = ({ words, printed }: Sentence): string[] => {
+/** What is said to rise has to rise, by more than chance; what is said to be higher than another, to be so. */
+export const checkDirection = (sentence: Sentence): string[] => {
+  const { words, printed } = sentence
   const said = directionsOf(words)
   const [direction] = said
-  if (direction === undefined) return []
   if (said.length > 1) return ['A sentence has words for more than one direction: make it two sentences.']
-  if (words.some((word) => negations.has(word))) return ['A direction is negated: say what the figure did.']
+  if (direction !== undefined && words.some((word) => negations.has(word)))
+    return ['A direction is negated: say what the figure did.']
+  if (isPair(sentence)) return checkPair(sentence, direction)
+  if (printed.length > 0 && relation.test(withoutComparison(sentence).replace(toComparison, ' ')))
+    return [
+      'After "than", "above" and the like comes "before", "expected", the comparison, or another fact of its metric.',
+    ]
+  return direction === undefined ? [] : checkOwnDirection(direction, printed)
+}
+/** Words that hold a figure against another one, and stand between them. */
+const relation = /\b(?:than|above|below|over|under|ahead|behind|against)\b/
+const toComparison = /\b(?:than|against)(?: (?:the|an?|that|those|of|on|in))*(?: \p{L}+ of)? %/gu
+
+const checkOwnDirection = (direction: Direction, printed: readonly Printed[]): string[] => {
   const compared = new Map(
     printed.flatMap(({ seen }): [string, Direction | 'unclear'][] => {
       const own = directionOf(seen.fact)
       return own === undefined ? [] : [[seen.id, own]]
     }),
   )
-  if (words.includes('than') && printed.length === 2 && compared.size < 2) return checkPair(direction, printed)
   if (compared.size === 0) return ['A direction needs a fact with compared_with in the same sentence.']
   return [...compared]
     .filter(([, own]) => own !== direction)
@@ -26,26 +40,54 @@ export const checkDirection = ({ words, printed }: Sentence): string[] => {
     )
 }
 
-/** The directions that words say. */
-export const directionsOf = (words: readonly string[]): Direction[] =>
-  (['up', 'down', 'flat'] as const).filter((direction) => words.some((word) => directions[direction].has(word)))
-
 /** Of a fact that is compared with something, or that is a difference itself. */
 export const directionOf = (fact: Fact): Direction | 'unclear' | undefined => {
-  const { unit, value, interval } = fact
+  const { interval } = fact
   if (fact.compare) return changeOf(fact)
-  if (unit !== 'points' || value === null || !interval) return undefined
+  if (!isExcess(fact) || !interval) return undefined
   return interval.low > 0 ? 'up' : interval.high < 0 ? 'down' : 'unclear'
 }
 
-/** `A is higher than B`: two figures of the same kind, in this order. */
-const checkPair = (direction: Direction, [first, second]: readonly Printed[]): string[] => {
-  const [a, b] = [first?.seen.fact, second?.seen.fact]
-  if (!a || !b || a.metric !== b.metric || a.value === null || b.value === null)
-    return ['Only two facts of one metric can be held against each other.']
-  const own = a.value === b.value ? 'flat' : isClearlyAbove(a, b) ? 'up' : isClearlyAbove(b, a) ? 'down' : 'unclear'
-  return own === direction ? [] : [`${first?.seen.id} is not clearly ${direction} against ${second?.seen.id}.`]
+/**
+ * Two figures and a comparative: one is held against the other, but where the sentence says that each is held against
+ * what was before, and ends there.
+ */
+const isPair = (sentence: Sentence): boolean => {
+  const { words, marked } = sentence
+  if (factsOf(sentence).length < 2) return false
+  const held = words.filter((word) => comparatives.has(word) && word !== 'same')
+  if (held.length === 0 && !words.includes('than')) return false
+  return held.length !== 1 || !toEarlier.test(marked) || /\bthan\b/.test(withoutComparison(sentence))
 }
+const toEarlier = /\bthan (?:before|expected|on the same weekday)(?=[,.;:]|$| and\b)/
+
+/** `A is higher than B`: two figures of the same kind, in this order, and no other claim. */
+const checkPair = (sentence: Sentence, direction: Direction | undefined): string[] => {
+  const sides = sidesOf(sentence)
+  if (!sides)
+    return [
+      'Two figures are held against each other in this order: the higher or lower one, "higher than" or the like, the other.',
+    ]
+  const [first, second] = sides
+  const [a, b] = [first.fact, second.fact]
+  if (a.metric !== b.metric) return ['Only two facts of one metric can be held against each other.']
+  const own = isClearlyAbove(a, b) ? 'up' : isClearlyAbove(b, a) ? 'down' : 'unclear'
+  return own === direction ? [] : [`${first.id} is not clearly ${direction} against ${second.id}.`]
+}
+
+const sidesOf = ({ words, printed, marked }: Sentence): [VisibleFact, VisibleFact] | undefined => {
+  const held = words.filter((word) => directions.up.has(word) || directions.down.has(word))
+  const [, before = '', after = ''] = new RegExp(`^(.*?\\b${held[0]}\\b)(.*)$`).exec(marked) ?? []
+  const isRelated = relation.test(held[0] ?? '') || /^[^,;:()#]*\bthan\b/.test(after)
+  const isPlain = held.length === 1 && comparatives.has(held[0] ?? '') && !/[%=&]|\bthan\b.*\bthan\b/.test(marked)
+  // `higher than that was B` says it of B.
+  if (!isRelated || !isPlain || verb.test(after.split('#')[0] ?? '')) return undefined
+  const count = [...before.matchAll(/#/g)].length
+  const [first, ...others] = new Set(printed.slice(0, count).map(({ seen }) => seen))
+  const [second, ...rest] = new Set(printed.slice(count).map(({ seen }) => seen))
+  return first && second && first !== second && others.length + rest.length === 0 ? [first, second] : undefined
+}
+const verb = /[,;:()]|\b(?:is|are|was|were|be|been|has|have|had|came|come|comes|went|goes|stood|stands|stand|which)\b/
 
 /** What is said to be the largest has to be, by more than chance, of a list that is whole. */
 export const checkSuperlatives = ({ words, printed }: Sentence, view: View): string[] =>

@@ -1,6 +1,7 @@
-import { type FactDimension, operatorDimensions } from '../fact.ts'
+import type { FactDimension } from '../fact.ts'
 import type { DraftPiece } from './draft.ts'
-import type { Sentence } from './sentence.ts'
+import { factsOf, type Sentence } from './sentence.ts'
+import { typedName, withNamesMarked } from './typed-names.ts'
 import type { View, VisibleFact } from './view.ts'
 import { isOwnWord } from './vocabulary.ts'
 import { bare, wordsOf } from './words.ts'
@@ -11,6 +12,7 @@ export const checkNames = (sentence: Sentence, view: View): string[] => [
   ...checkOwners(sentence),
   ...checkWhole(sentence, view),
   ...checkTypedNames(sentence, view),
+  ...checkExceptions(sentence, view),
 ]
 
 /** A capital in the midst of a sentence is a name; the operator's are known, and others are referred to. */
@@ -49,7 +51,7 @@ const checkOwners = ({ names, printed }: Sentence): string[] => {
 }
 
 /** A part never stands for the whole: what a figure is about stands in its sentence, but for what all of the note are about. */
-const checkWhole = ({ text, names, printed }: Sentence, { shared }: View): string[] => [
+const checkWhole = ({ marked, names, printed }: Sentence, { shared }: View): string[] => [
   ...new Set(
     printed.flatMap(({ seen: { id, about } }) =>
       (Object.entries(about) as [FactDimension, string][])
@@ -57,8 +59,8 @@ const checkWhole = ({ text, names, printed }: Sentence, { shared }: View): strin
           // A step has its name, and its number beside it.
           if (dimension in shared.about || (dimension === 'order' && about.step !== undefined)) return false
           const isNamed = names.some((one) => one.dimension === dimension && one.seen.about[dimension] === value)
-          const word = value.toLowerCase()
-          const isTyped = operatorDimensions.includes(dimension) && !everydayWords.has(word) && hasWord(text, word)
+          const typed = dimension === 'check' || isClosed(dimension, value) ? value : typedName(dimension, value)
+          const isTyped = typed !== undefined && hasWord(marked, typed)
           return !isNamed && !isTyped
         })
         .map(([dimension]) => `${id} is about one ${dimension} only: its name has to stand in the sentence.`),
@@ -67,43 +69,28 @@ const checkWhole = ({ text, names, printed }: Sentence, { shared }: View): strin
 ]
 
 /** An operator's word that is typed (`mobile`, `paid`) must be what the figures of the sentence are about. */
-const checkTypedNames = ({ text, printed }: Sentence, view: View): string[] => {
+const checkTypedNames = ({ marked, printed }: Sentence, view: View): string[] => {
   const problems = new Set<string>()
   if (printed.length === 0) return []
   const facts = printed.map(({ seen }) => seen.fact)
   for (const [dimension, values] of closedWords)
     for (const value of values)
-      if (hasWord(text, value) && !printed.some(({ seen }) => isAbout(seen, dimension, value)))
+      if (hasWord(marked, value) && !printed.some(({ seen }) => isAbout(seen, dimension, value)))
         problems.add(`No fact of the sentence is about "${value}".`)
   for (const { about } of view.facts)
     for (const [dimension, value] of Object.entries(about) as [FactDimension, string][]) {
-      if (
-        !typedDimensions.includes(dimension) ||
-        value.length < 4 ||
-        everydayWords.has(value) ||
-        !hasWord(text, value.toLowerCase())
-      )
-        continue
+      const name = typedName(dimension, value)
+      if (name === undefined || !hasWord(marked, name)) continue
       for (const { seen } of printed)
         if (seen.about[dimension] !== undefined && seen.about[dimension] !== value)
           problems.add(`${seen.id} is not about "${value}": refer to the name instead of typing it.`)
       // A step may be called by a word that its figures have anyway.
-      const isOwn = wordsOf(value).every((word) => isOwnWord(bare(word), facts))
+      const isOwn = wordsOf(name).every((word) => isOwnWord(word, facts))
       if (!isOwn && !printed.some(({ seen }) => isAbout(seen, dimension, value)))
         problems.add(`No fact of the sentence is about "${value}".`)
     }
   return [...problems]
 }
-const typedDimensions: readonly FactDimension[] = [
-  'funnel',
-  'step',
-  'segment',
-  'model',
-  'visitor_kind',
-  'channel',
-  'device',
-  'rfm_segment',
-]
 
 const hasWord = (text: string, word: string): boolean => {
   for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1))
@@ -111,14 +98,27 @@ const hasWord = (text: string, word: string): boolean => {
   return false
 }
 
-/** Closed words that every text has. */
-const everydayWords = new Set(['other', 'first', 'last'])
-
 /** Words that say nothing else, known whatever a note is about: typed beside a total they would make it a part. */
 const closedWords: readonly (readonly [FactDimension, readonly string[]])[] = [
   ['device', ['mobile', 'desktop', 'tablet']],
   ['visitor_kind', ['new', 'returning']],
   ['channel', ['direct', 'paid', 'social', 'email', 'referral']],
 ]
+const isClosed = (dimension: FactDimension, value: string): boolean =>
+  closedWords.some(([one, values]) => one === dimension && values.includes(value))
 const isAbout = ({ about, fact }: VisibleFact, dimension: FactDimension, value: string): boolean =>
   about[dimension] === value || (dimension === 'visitor_kind' && fact.metric === `${value}_visitors`)
+
+/**
+ * A name is what its figure is about, and not what it is not about: `sessions but those of mobile`, `the drop-off before
+ * the cart`. Where two figures are held against each other, names stand behind such words, too.
+ */
+const checkExceptions = (sentence: Sentence, view: View): string[] => {
+  const { printed, marked } = sentence
+  if (printed.length === 0) return []
+  const isExcepted = exception.test(withNamesMarked(marked, view)) && factsOf(sentence).length < 2
+  const isOneSided = marked.split(/\bbut\b/).some((side, _, sides) => sides.length > 1 && !/[#%=&]/.test(side))
+  return isExcepted || isOneSided ? ['A name says what its figure is about, not what it is not about.'] : []
+}
+const exception =
+  /\b(?:but|less|over|under|above|below|ahead|behind|before|against|than|without)(?: (?:the|an?|that|those|of|on|at|in|for|from|pages?|steps?|campaigns?|sources?|channels?|devices?|funnel|segment|site))* @/

@@ -1,14 +1,15 @@
-import { type FactDimension, operatorDimensions } from '../fact.ts'
 import { checkDirection, checkSuperlatives, directionOf } from './check-direction.ts'
 import { checkEarlier } from './check-earlier.ts'
 import { checkFormats } from './check-formats.ts'
 import { checkNames } from './check-names.ts'
+import { checkSubjects } from './check-subjects.ts'
 import type { DraftPiece } from './draft.ts'
-import { advice, familyOf } from './lexicon.ts'
+import { advice, familyOf, noChange } from './lexicon.ts'
 import { readSentence, type Sentence } from './sentence.ts'
+import { withNamesMarked } from './typed-names.ts'
 import type { View } from './view.ts'
 import { adviceWords, isKnownWord } from './vocabulary.ts'
-import { bare, wordsOf } from './words.ts'
+import { wordsOf } from './words.ts'
 
 /**
  * Holds one sentence against its facts: what is said to rise must rise, what is said to be the largest must be, and a
@@ -20,6 +21,7 @@ export const checkSentence = (pieces: readonly DraftPiece[], view: View): string
     ...(sentence.printed.length > 0 ? checkWords(sentence, view) : checkAdvice(sentence, view)),
     ...checkDirection(sentence),
     ...checkSuperlatives(sentence, view),
+    ...checkSubjects(sentence),
     ...checkFamilies(sentence),
     ...checkNames(sentence, view),
     ...checkFormats(sentence),
@@ -28,34 +30,31 @@ export const checkSentence = (pieces: readonly DraftPiece[], view: View): string
 }
 
 /** What is said without a figure cannot be held against anything: it is advice, or it is refused. */
-const checkAdvice = ({ text, words: [first = '', ...rest] }: Sentence, view: View): string[] => {
+const checkAdvice = ({ text, marked }: Sentence, view: View): string[] => {
+  const [first = ''] = wordsOf(marked)
   if (!advice.has(first))
     return [
       'A sentence without a fact says what to do, and begins with Look, Check, Compare, Consider, Watch, Test, Review or Ask.',
     ]
   if (/[:;()!?–—-]/.test(text.replace(/\bdrop-offs?\b/g, ' ')))
     return ['An advice is one clause, without marks but commas.']
-  const own = operatorWordsOf(view)
-  return refused(rest.filter((word) => !adviceWords.has(word) && !own.has(word)))
+  const rest = withNamesMarked(marked.replace(first, ' '), view)
+  return refused(wordsOf(rest).filter((word) => !adviceWords.has(word)))
 }
 
-/** All that may be negated: that a change is clear. */
-const noChange = /\b(?:no (?:clear )?change|not clearly)\b/g
-
 /** Beside a figure stand words that are known: what is on no list could say anything. */
-const checkWords = ({ text, printed }: Sentence, view: View): string[] => {
+const checkWords = ({ text, marked, printed }: Sentence, view: View): string[] => {
   const facts = printed.map(({ seen }) => seen.fact)
-  const own = operatorWordsOf(view)
-  const words = wordsOf(text.replace(noChange, ' ')).map(bare)
+  const words = wordsOf(withNamesMarked(marked, view).replace(noChange, ' '))
   const saysNone = text.search(noChange) >= 0
-  const changes = facts.flatMap((fact) => directionOf(fact) ?? [])
+  const changes = facts.map(directionOf)
   return [
-    ...refused(words.filter((word) => !isKnownWord(word, facts, own))),
-    ...(saysNone && (changes.length === 0 || changes.some((change) => change === 'up' || change === 'down'))
+    ...refused(words.filter((word) => !isKnownWord(word, facts))),
+    ...(saysNone && changes.some((change) => change !== 'flat' && change !== 'unclear')
       ? ['The figure has changed, or is compared with nothing.']
       : []),
     ...(words.some((word) => /^weekdays?$/.test(word)) &&
-    !facts.some(({ compare }) => compare?.basis.includes('weekday'))
+    !facts.every(({ compare }) => compare?.basis.includes('weekday'))
       ? ['No figure of the sentence is compared with the same weekday.']
       : []),
   ]
@@ -65,22 +64,6 @@ const refused = (words: readonly string[]): string[] =>
   [...new Set(words)]
     .slice(0, 8)
     .map((word) => `"${word.slice(0, 30)}" is not on the list of words for this sentence: write it otherwise.`)
-
-/** Words of the operator's names, as the model sees them: they may be typed where they are true. */
-const operatorWordsOf = (view: View): ReadonlySet<string> => {
-  const known = operatorWords.get(view)
-  if (known) return known
-  const found = new Set(
-    [view.shared.about, ...view.facts.map(({ about }) => about)].flatMap((about) =>
-      (Object.entries(about) as [FactDimension, string][]).flatMap(([dimension, name]) =>
-        operatorDimensions.includes(dimension) ? wordsOf(name).map(bare) : [],
-      ),
-    ),
-  )
-  operatorWords.set(view, found)
-  return found
-}
-const operatorWords = new WeakMap<View, ReadonlySet<string>>()
 
 /** One kind of figure a sentence, called by its name. */
 const checkFamilies = ({ marked, printed }: Sentence): string[] => {

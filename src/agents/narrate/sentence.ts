@@ -56,14 +56,16 @@ const markedOf = (pieces: readonly DraftPiece[]): string =>
     .replace(/ (?=[,.;:!?)])/g, '')
     .trim()
 
-const plainOf = (text: string): string =>
+/** Without accents, quotes and hyphens; `drop-off` is one word. */
+export const plainOf = (text: string): string =>
   bare(text)
     .replace(/\bdrop-?\s?off(s?)\b/g, 'dropoff$1')
     .replace(/[–—]|(?<= )-(?= )/g, ', ')
     .replace(/["“”'’-]/g, ' ')
 
-/** What stands before each figure, since the one before it, and what stands after the last one. */
-export const betweenFigures = ({ marked }: Sentence): string[] => marked.split(figureMarks).map((part) => part.trim())
+/** What stands before each figure, since the one before it, and what stands after the last one; brackets left out. */
+export const betweenFigures = ({ marked }: Sentence): string[] =>
+  marked.split(figureMarks).map((part) => part.replace(/[()]/g, ' ').replace(/\s+/g, ' ').trim())
 
 /** The different facts that a sentence prints. */
 export const factsOf = ({ printed }: Sentence): VisibleFact[] => [...new Set(printed.map(({ seen }) => seen))]
