@@ -72,23 +72,36 @@ export const negations = words(`
   won wouldn couldn
 `)
 
+/** All that may be negated: that a change is clear. */
+export const noChange = /\b(?:no (?:clear )?change|not clearly)\b/g
+
+/** Words that hold two figures against each other. After a number they make it a difference: `ten more`. */
+const above = 'higher more greater above over larger bigger longer stronger heavier ahead'
+const below = 'lower less fewer below under smaller shorter weaker behind'
+const alike = 'similar identical alike same'
+export const comparatives = words(`${above} ${below} ${alike}`)
+/** What may be a noun, whose number is that of the change: `an increase of ten`. */
+export const changeNouns = words(`
+  rise rises increase increases growth climb climbs jump jumps surge surges spike rally boom swell rebound recovery uptick
+  upswing fall falls decrease decreases decline declines drop drops dip dips slump slumps plunge plunges tumble tumbles
+  reduction slide collapse crash downturn downtick
+`)
+/** No verbs whose subject is what was won or lost, nor any that can be turned round: `gained`, `vanished`, `exceeded`. */
 export const directions: Readonly<Record<'up' | 'down' | 'flat', ReadonlySet<string>>> = {
   up: words(`
-    rise rises rose risen rising increase increases increased increasing grow grows grew grown growing growth climb climbs
-    climbed climbing gain gains gained gaining jump jumps jumped jumping surge surges surged soar soared soaring spike spiked
-    higher more greater above exceed exceeds exceeded exceeding up upward upwards larger bigger longer stronger heavier
-    outperform outperformed over additional extra ahead rally rallied boom boomed swell swelled rebound rebounded recover recovered
-    recovery climbing uptick upswing skyrocket skyrockets skyrocketed surpass surpasses surpassed rocketed leapt leaped mounted
+    ${above} rise rises rose risen rising increase increases increased increasing grow grows grew grown growing growth climb
+    climbs climbed climbing jump jumps jumped jumping surge surges surged soar soared soaring spike spiked up upward upwards
+    rally rallied boom boomed swell swelled rebound rebounded recover recovered recovery uptick upswing skyrocket skyrockets
+    skyrocketed rocketed leapt leaped mounted
   `),
   down: words(`
-    fall falls fell fallen falling decrease decreases decreased decreasing decline declines declined declining drop drops
-    dropped dropping shrink shrinks shrank shrunk lower less fewer below down downward downwards smaller shorter weaker dip
-    dips dipped slump slumped plunge plunged tumble tumbled reduce reduces reduced reduction slide slid sink sank under
-    underperform underperformed behind lag lagged loses collapse collapsed crash crashed vanish vanished disappear disappeared
-    slip slipped erode eroded weaken weakened shed recede receded downturn downtick plummet plummets plummeted dwindle dwindles dwindled nosedived sagged
-    waned ebbed tanked cratered
+    ${below} fall falls fell fallen falling decrease decreases decreased decreasing decline declines declined declining drop
+    drops dropped dropping shrink shrinks shrank shrunk down downward downwards dip dips dipped slump slumps slumped plunge
+    plunges plunged tumble tumbled reduce reduces reduced reduction slide slid sink sank collapse collapsed crash crashed slip
+    slipped erode eroded weaken weakened recede receded downturn downtick plummet plummets plummeted dwindle dwindles dwindled
+    nosedived sagged waned ebbed tanked cratered
   `),
-  flat: words('unchanged stable steady flat constant identical similar alike'),
+  flat: words(`${alike} unchanged stable steady flat constant`),
 }
 export const superlatives: Readonly<Record<'up' | 'down', ReadonlySet<string>>> = {
   up: words('highest largest biggest greatest longest strongest top peak maximum chief main primary dominant'),
@@ -102,33 +115,61 @@ export const superlatives: Readonly<Record<'up' | 'down', ReadonlySet<string>>> 
 const families: readonly (readonly [family: string, metrics: RegExp, nouns: RegExp, beside?: string])[] = [
   ['attributed revenue', /^attribution_revenue$/, /\b(?:revenue|sales|takings|money)\b/, 'credited attributed orders'],
   ['conversions', /^attribution_conversions$/, /\bconversions?\b/],
-  ['paths', /^attribution_(?:null_)?paths$/, /\bpaths?\b/, 'conversion'],
-  ['credit', /^attribution_/, /\b(?:credit\w*|attribut\w+|spread)\b/, 'conversions orders models channels'],
+  ['paths', /^attribution_paths$/, /\bpaths?\b/],
+  [
+    'paths without a conversion',
+    /^attribution_null_paths$/,
+    /\bpaths?\b.*\bwithout an? conversion\b/,
+    'path paths without conversion',
+  ],
+  ['spread', /^attribution_spread$/, /\bspread\b/, 'credit conversions orders models channels'],
+  ['credit', /^attribution_/, /\b(?:credit\w*|attribut\w+)\b/, 'conversions orders models channels'],
   ['activity', /probability_alive$/, /\b(?:active|activity)\b/, 'probability people members'],
-  ['cohort', /^cohort_/, /\b(?:cohorts?|return\w*|came back|come back)\b/, 'visitors people back'],
+  ['cohort', /^cohort_size$/, /\bcohorts?\b/, 'visitors people'],
+  ['return', /^cohort_/, /\b(?:return\w*|came back|come back)\b/, 'cohort cohorts visitors people back'],
   ['segment', /^segment_(?:size|share)$/, /\b(?:segments?|people|members?|visitors?)\b/],
   ['chance', /_(?:p|q)_value$/, /\b(?:chance|tests?|tested|evidence|value)\b/],
-  ['expected drop-off', /^dropoff_baseline$/, /\bexpected\b/, 'lost left leave sessions visits visitors people'],
+  // Said of what was expected, and not added to what came: `The drop-off was 40 %, that was expected`.
+  ['expected drop-off', /^dropoff_baseline$/, /^[^#]*\bexpected\b/, 'lost left leave sessions visits visitors people'],
   [
     'excess',
     /^dropoff_difference$/,
     /\b(?:higher|lower|above|below|more|fewer|less|difference|gap)\b/,
     'lost left sessions visits visitors people',
   ],
-  ['excess sessions', /^dropoff_lost_sessions$/, /\bexpected\b/, 'lost loss sessions visits visitors people'],
+  [
+    'excess sessions',
+    /^dropoff_lost_sessions$/,
+    /\bthan (?:was |were )?expected\b/,
+    'lost loss sessions visits visitors people',
+  ],
+  [
+    'lost revenue',
+    /^dropoff_lost_revenue$/,
+    /^(?=.*\b(?:lost|loss)\b).*\bestimated\b/,
+    'lost loss estimated revenue sales money worth orders',
+  ],
   [
     'dropoff',
-    /^(?:step_dropoff|step_lost|dropoff_(?!lost_revenue))/,
+    /^(?:step_dropoff|step_lost|dropoff_)/,
     /\b(?:drop-?offs?|drop off|lost|loss\w*|left|leav\w+)\b/,
     'sessions session visits visitors people',
   ],
   [
-    'revenue',
-    /revenue|order_value|lifetime_value|monetary/,
-    /\b(?:revenue|sales|takings|worth|money|value)\b/,
-    'order orders lost estimated loss',
+    'average order',
+    /^average_order_value$/,
+    /\b(?:average|mean)\b.*\borders?\b|\borders?\b.*\b(?:average|mean)\b/,
+    'order orders worth value',
   ],
+  // Of orders, never of an order: that is the average.
+  ['revenue', /revenue|lifetime_value|monetary/, /\b(?:revenue|sales|takings|worth|money|value)\b/, 'orders'],
   ['orders', /^(?:orders|segment_orders|expected_orders)$/, /\b(?:orders?|ordered|purchas\w+|bought)\b/],
+  [
+    'conversion from the first step',
+    /^step_conversion_from_first$/,
+    /\bfirst\b.*\b(?:conver\w+|continu\w+|went on|completed)\b|\b(?:conver\w+|continu\w+|went on|completed)\b.*\bfirst\b/,
+    'first conversion converted converting continued completed on sessions session visits people',
+  ],
   [
     'conversion',
     /conversion/,
@@ -140,9 +181,19 @@ const families: readonly (readonly [family: string, metrics: RegExp, nouns: RegE
   ['visitors', /^visitors$/, /\b(?:visitors?|people)\b/],
   ['entries', /^(?:entries|entry_share)$/, /\b(?:entr(?:y|ies)|enter\w*|began)\b/, 'sessions session visits visit'],
   ['exits', /^(?:exits|exit_share)$/, /\b(?:exit\w*|ended)\b/, 'sessions session visits visit'],
-  ['journey', /^journey_sessions$/, /\b(?:journeys?|orders?)\b/, 'sessions session visits visit first'],
+  [
+    'journey',
+    /^journey_sessions$/,
+    /^(?=.*\b(?:sessions|visits)\b)(?=.*\bjourney\b|.*\bfirst\b.*\border\b)/,
+    'journey order sessions visits visit first took takes',
+  ],
   ['sessions', /^(?:sessions|session_share|step_entered)$/, /\b(?:sessions?|visits?|reached)\b/, 'people began'],
-  ['journey time', /^journey_seconds/, /\b(?:journeys?|orders?)\b/, 'time took takes long first visit visits session'],
+  [
+    'journey time',
+    /^journey_seconds/,
+    /\bjourney\b|\bfirst\b.*\border\b/,
+    'journey order time took takes long first visit',
+  ],
   [
     'attention',
     /engaged_seconds$/,
@@ -152,16 +203,17 @@ const families: readonly (readonly [family: string, metrics: RegExp, nouns: RegE
   [
     'time',
     /seconds/,
-    /\b(?:time|long|longer|shorter|took|takes|spent|attention|engag\w+|duration|wait\w*)\b/,
+    /\b(?:time|long|longer|shorter|took|takes|spent|duration|wait\w*)\b/,
     'first visit visits session sessions order orders people',
   ],
   ['loading', /^page_load_p75$/, /\bload\w*\b/, 'time times took takes'],
   [
-    'pages',
-    /^(?:pageviews|page_views|pages_per_session)$/,
-    /\b(?:pages?|pageviews?|views?|viewed)\b/,
-    'session sessions visit',
+    'pages per session',
+    /^pages_per_session$/,
+    /^(?=.*\b(?:pages|views|pageviews)\b)(?=.*\b(?:per|average|mean)\b).*\b(?:sessions?|visits?)\b/,
+    'pages page views pageviews viewed per session sessions visit visits',
   ],
+  ['pages', /^(?:pageviews|page_views)$/, /\b(?:pageviews?|views?|viewed)\b/, 'page pages session sessions visit'],
   ['bounce', /^bounce_share$/, /\bbounc\w+\b/, 'sessions visits'],
   ['searches', /^searches$/, /\bsearch\w*\b/],
   ['script errors', /^js_errors$/, /\bscripts?\b/, 'error errors'],

@@ -1,4 +1,4 @@
-import type { Fact, FactDimension } from '../fact.ts'
+import type { Direction, Fact, FactDimension } from '../fact.ts'
 import { directions, familyOf, superlatives } from './lexicon.ts'
 import { wordSet } from './words.ts'
 
@@ -10,10 +10,10 @@ import { wordSet } from './words.ts'
 /** Beside any figure. None of them says why, how good, or how many; `no` and `not` are missing on purpose. */
 export const plainWords = wordSet(`
   a an the this that these those it its they their there here of in on at to from by with for against than between among and
-  or but while where which who also too again is are was were be been has have had came come comes went goes stood stands
+  or but while where which who also too is are was were be been has have had came come comes went goes stood stands
   stand made saw shows showed shown counted measured found recorded seen coincided coincides coincide together alongside same
-  other others expected before previous earlier figure figures value values site website day sample case cases interval
-  comparison difference gap apart weekday weekdays new returning mobile desktop tablet direct paid social email referral
+  expected before previous earlier figure figures value values site website day sample case cases interval
+  difference gap weekday weekdays new returning mobile desktop tablet direct paid social email referral
 `)
 
 /** After the first word of an advice. No verb is among them: a clause could only be a claim. */
@@ -39,6 +39,10 @@ const measures: readonly (readonly [words: ReadonlySet<string>, isOf: (fact: Fac
   [wordSet('number count total'), ({ unit }) => unit === 'count'],
 ]
 
+/** What is lost beyond what was expected: a difference, and nothing else. */
+export const isExcess = ({ metric }: Fact): boolean =>
+  metric === 'dropoff_difference' || metric === 'dropoff_lost_sessions'
+
 /** What a figure may be said to be of, where it is about one of these. */
 const dimensionNouns: Partial<Record<FactDimension, ReadonlySet<string>>> = {
   page: wordSet('page pages'),
@@ -59,8 +63,16 @@ const dimensionNouns: Partial<Record<FactDimension, ReadonlySet<string>>> = {
   bucket: wordSet('depth trait traits'),
 }
 
-const isDirection = (word: string): boolean =>
-  [directions.up, directions.down, directions.flat, superlatives.up, superlatives.down].some((set) => set.has(word))
+/** The directions that words say. `the same weekday` says none. */
+export const directionsOf = (words: readonly string[]): Direction[] => {
+  const saying = words.filter((word, at) => word !== 'same' || !/^weekdays?$/.test(words[at + 1] ?? ''))
+  return (['up', 'down', 'flat'] as const).filter((direction) => saying.some((word) => directions[direction].has(word)))
+}
+
+const isDirection = (word: string): boolean => directionsOf([word]).length > 0 || saysSuperlative([word])
+
+export const saysSuperlative = (words: readonly string[]): boolean =>
+  words.some((word) => superlatives.up.has(word) || superlatives.down.has(word))
 
 /** Words that the figures of a sentence are called by: the nouns of their metrics, and what may stand beside these. */
 export const isOwnWord = (word: string, facts: readonly Fact[]): boolean =>
@@ -70,10 +82,9 @@ export const isOwnWord = (word: string, facts: readonly Fact[]): boolean =>
   })
 
 /** Whether a word, in small letters and without accents, may stand beside these figures. */
-export const isKnownWord = (word: string, facts: readonly Fact[], operatorWords: ReadonlySet<string>): boolean =>
+export const isKnownWord = (word: string, facts: readonly Fact[]): boolean =>
   plainWords.has(word) ||
   isDirection(word) ||
-  operatorWords.has(word) ||
   isOwnWord(word, facts) ||
   measures.some(([words, isOf]) => words.has(word) && facts.every(isOf)) ||
   facts.some(({ dims }) =>

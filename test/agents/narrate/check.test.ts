@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { Fact } from '../../../src/agents/fact.ts'
 import { checkDraft } from '../../../src/agents/narrate/check-draft.ts'
 import type { Draft, DraftPiece } from '../../../src/agents/narrate/draft.ts'
 import { viewOf } from '../../../src/agents/narrate/view.ts'
@@ -464,3 +465,303 @@ t.test('what may be chance is no direction: the model is told so', (t) => {
   t.same([directionOf(sessions), directionOf(orders), directionOf(visitors)], ['up', 'down', 'flat'])
   t.end()
 })
+
+/** Facts by the names that sentences below refer to them by: `{mobile}`, `{mobile.device}`, `{mobile:comparison}`. */
+type Cases = { facts: Record<string, Fact>; refused: string[]; let: string[] }
+const problemsOf = ({ facts }: Cases, text: string): readonly string[] => {
+  const ids = Object.keys(facts)
+  const seen = viewOf(Object.values(facts))
+  t.equal(seen.facts.length, ids.length, 'every fact is seen')
+  const draft = draftOf(text.replace(/\{(\w+)/g, (_, name: string) => `{f${ids.indexOf(name) + 1}`))
+  const checked = checkDraft(draft, seen)
+  return 'problems' in checked ? checked.problems : []
+}
+const share = (metric: Fact['metric'], part: number, n: number, more: Parameters<typeof factOf>[2] = {}): Fact =>
+  factOf(metric, part / n, { n, unit: 'share', interval: wilson(part, n), ...more })
+
+/** Figures of a day that are unlike those before, and one that is not clearly so. */
+const day = {
+  sessions: factOf('sessions', 120, { compare: { value: 80, direction: 'up' } }),
+  visitors: factOf('visitors', 110, { compare: { value: 108, direction: 'flat' } }),
+  newcomers: factOf('new_visitors', 90, { compare: { value: 55, direction: 'up' } }),
+  orders: factOf('orders', 30, { compare: { value: 60, direction: 'down' } }),
+  conversion: share('conversion_rate', 600, 5_000, { compare: { value: 0.09, direction: 'up' } }),
+  unclear: share('bounce_share', 10, 48, { compare: { value: 0.25, direction: 'down' } }),
+  revenue: factOf('revenue', 9_000, {
+    ...{ n: 90, people: 80, unit: 'usd' },
+    compare: { value: 5_000, direction: 'up', chance: { low: 4_000, high: 6_000 } },
+  }),
+}
+/** A step where more were lost than was expected. */
+const cart = { step: 'Cart', order: '3' }
+const alert = {
+  dropoff: share('step_dropoff', 150, 250, { dims: cart, compare: { value: 0.4, direction: 'up' } }),
+  baseline: factOf('dropoff_baseline', 0.4, { n: 900, unit: 'share', dims: cart }),
+  excess: factOf('dropoff_difference', 0.2, {
+    ...{ n: 250, unit: 'points', dims: cart },
+    interval: { low: 0.14, high: 0.26, level: 0.95 },
+  }),
+  lost: factOf('dropoff_lost_sessions', 50, { n: 250, dims: cart, interval: { low: 34, high: 65, level: 0.95 } }),
+  lostRevenue: factOf('dropoff_lost_revenue', 800, { n: 90, people: 80, unit: 'usd', dims: cart }),
+}
+
+/** Of 400, and more than the half that it is compared with. */
+const ofKind = (metric: Fact['metric'], part: number, device: string): Fact =>
+  share(metric, part, 400, { dims: { device }, compare: { value: 0.5, direction: 'up' } })
+
+const cases: Record<string, Cases> = {
+  'a value is no difference': {
+    facts: { ...day, ...alert },
+    refused: [
+      'There were {sessions} more sessions than before.',
+      'There were {sessions} sessions more than before.',
+      'There were {sessions} (more) sessions than before.',
+      'Conversion was {conversion} higher than before.',
+      'Conversion was {conversion:interval} higher than before.',
+      'Conversion was {conversion}, from {conversion:comparison} higher.',
+      'At {dropoff.step} {dropoff} more sessions were lost than expected.',
+      'The difference was {sessions} sessions.',
+      'The gap was {sessions} sessions.',
+      'Sessions were {sessions}, a difference to {sessions:comparison}.',
+      'There was a {sessions} rise in sessions.',
+      'The increase of sessions was {sessions}.',
+      'Sessions rose, with an increase in sessions of {sessions}.',
+      'Sessions rose by a number of {sessions}.',
+      'Sessions rose {sessions}.',
+      'Sessions were up {sessions} on the day.',
+      'Sessions are above {sessions}.',
+      'Sessions rose from a value of {sessions}.',
+      'Sessions gained came to {sessions}.',
+      'Orders vanished: {orders}.',
+      // And a difference is no value.
+      'The drop-off at {excess.step} rose to {excess}, higher than expected.',
+      'At {lost.step} {lost} sessions were lost, more than expected.',
+    ],
+    let: [
+      'There were {sessions:difference} more sessions than before.',
+      'There were more sessions than before: {sessions}.',
+      'Conversion was higher than before, at {conversion}.',
+      'Sessions rose to {sessions}, up from {sessions:comparison}, a difference of {sessions:difference}.',
+      'There was an increase in sessions to {sessions}, from {sessions:comparison}.',
+      'Orders saw a drop of {orders:difference}.',
+      'At {excess.step}, the drop-off was {excess} higher than expected.',
+      'At {lost.step}, {lost} more sessions were lost than expected.',
+      'The gap to the expected drop-off at {excess.step} was {excess}.',
+    ],
+  },
+  'a change is that of the figure, and of nothing else': {
+    facts: day,
+    refused: [
+      'Conversion rose to {conversion}, and orders rose too.',
+      'Revenue rose to {revenue}, and orders too.',
+      'New visitors rose to {newcomers}, and visitors too.',
+      'Orders and conversion rose to {conversion}.',
+      'Orders rose: conversion came to {conversion}.',
+      'Orders rose at a conversion of {conversion}.',
+      'Orders rose at a higher conversion of {conversion}.',
+      'Conversion rose to {conversion} (orders too).',
+      'Conversion rose to {conversion}, together with orders.',
+      'Conversion rose to {conversion}, with orders.',
+      'Conversion rose to {conversion} from orders that rose.',
+      'Sessions rose to {sessions}, and on the site too.',
+      'Sessions rose to {sessions}, and people too.',
+    ],
+    let: [
+      'Conversion rose to {conversion} of the sessions.',
+      'The share of sessions that converted rose to {conversion}.',
+      'Of the sessions, {conversion} converted, more than before.',
+      'Revenue from orders rose to {revenue}, and was higher than on the same weekday before.',
+      'More visitors were new than before, at {newcomers}.',
+      'Orders, too, fell to {orders}.',
+    ],
+  },
+  'no change is that of the figure, and of nothing else': {
+    facts: { conversion: share('conversion_rate', 10, 48, { compare: { value: 0.25, direction: 'down' } }) },
+    refused: [
+      'Conversion had no clear change, and orders too',
+      'Conversion had no clear change at {conversion}, and orders too.',
+      'Conversion of {conversion} had no clear change, also orders.',
+    ],
+    let: [
+      'Conversion had no clear change, at {conversion}.',
+      'There was no clear change in the conversion of sessions: {conversion}, against {conversion:comparison} before.',
+    ],
+  },
+  'two figures are held against each other in one way': {
+    facts: {
+      ...{ M: ofKind('step_dropoff', 240, 'mobile'), D: ofKind('step_dropoff', 300, 'desktop') },
+      S: factOf('sessions', 100, { dims: { channel: 'search' }, compare: { value: 50, direction: 'up' } }),
+      E: factOf('sessions', 500, { dims: { channel: 'email' }, compare: { value: 300, direction: 'up' } }),
+    },
+    refused: [
+      'The drop-off on {M.device} at {M} was higher than on {D.device} at {D}.',
+      'Lower than sessions on {S.channel} at {S} were those on {E.channel} at {E}.',
+      'Above sessions on {E.channel} at {E} were those on {S.channel} at {S}.',
+      'The drop-off on {M.device} at {M} was above that on {D.device} at {D}.',
+      'The drop-off on {M.device} at {M} was higher than before on {D.device} at {D}.',
+      'The drop-off was higher than before on {M.device} at {M}, above that on {D.device} at {D}.',
+      'The drop-off was higher on {M.device} at {M}, and on {D.device} it was {D}.',
+      'The drop-off on {D.device} at {D} was exceeded by that on {M.device} at {M}.',
+      'Sessions on {S.channel} at {S}, than which those on {E.channel} at {E} were lower.',
+    ],
+    let: [
+      'The drop-off on {D.device} at {D} was higher than on {M.device} at {M}.',
+      'The drop-off on {M.device} at {M} was below that on {D.device} at {D}.',
+      'Sessions on {S.channel} at {S} were fewer than those on {E.channel} at {E}.',
+      'The drop-off was higher than before, at {M} on {M.device} and at {D} on {D.device}.',
+      'Sessions rose to {S} on {S.channel} and to {E} on {E.channel}.',
+    ],
+  },
+  'a name is what its figure is about': {
+    facts: {
+      mobile: share('conversion_rate', 48, 400, { dims: { device: 'mobile' } }),
+      search: factOf('sessions', 100, { dims: { channel: 'search' }, compare: { value: 50, direction: 'up' } }),
+      paid: factOf('sessions', 50, { dims: { channel: 'paid' }, compare: { value: 100, direction: 'down' } }),
+      dropoff: alert.dropoff,
+    },
+    refused: [
+      'Apart from {mobile.device}, conversion was {mobile}.',
+      'Sessions other than those of {search.channel} were {search}.',
+      'Sessions of others than {search.channel} were {search}.',
+      'Sessions but those of {search.channel} were {search}.',
+      'Sessions on the site, but for {search.channel}, were {search}.',
+      'Sessions without {search.channel} were {search}.',
+      'Sessions of more than {search.channel} came to {search}.',
+      'Sessions less those of {paid.channel} came to {paid}.',
+      'The drop-off before {dropoff.step} rose to {dropoff}.',
+      'The drop-off above the cart rose to {dropoff}.',
+    ],
+    let: [
+      'On {mobile.device}, conversion was {mobile}.',
+      'Sessions of {search.channel} were {search}, more than before.',
+      'Sessions were {search} on {search.channel} but {paid} on {paid.channel}.',
+      'The drop-off at the cart rose to {dropoff}.',
+    ],
+  },
+  'a figure is called by its own name': {
+    facts: {
+      ...day,
+      ...alert,
+      average: factOf('average_order_value', 83, { n: 90, people: 80, unit: 'usd' }),
+      journey: factOf('journey_sessions', 3, { n: 40 }),
+      took: factOf('journey_seconds', 3_600, { n: 40, unit: 'seconds' }),
+      pages: factOf('pages_per_session', 2.5, { n: 900, unit: 'ratio' }),
+      views: factOf('pageviews', 2_250),
+      fromFirst: share('step_conversion_from_first', 30, 300, { dims: cart }),
+      cohort: factOf('cohort_size', 200, { dims: { week: '2026-11-09' } }),
+      back: share('cohort_returned', 20, 200, { dims: { week: '2026-11-09' } }),
+      paths: factOf('attribution_paths', 80),
+      nullPaths: factOf('attribution_null_paths', 900),
+      spread: factOf('attribution_spread', 0.2, { n: 60, unit: 'points', dims: { channel: 'paid' } }),
+    },
+    refused: [
+      'Revenue was {average}.',
+      'Orders were {journey}.',
+      'Page views were {pages}.',
+      'Revenue was {lostRevenue}.',
+      'Revenue at {lostRevenue.step} was {lostRevenue}.',
+      'Estimated revenue at {lostRevenue.step} was {lostRevenue}.',
+      'Revenue of {lostRevenue} was lost at {lostRevenue.step}.',
+      'The revenue lost was {revenue}.',
+      'An order was worth {revenue}.',
+      'Orders were worth {average}.',
+      'There were {journey} journeys.',
+      'Sessions with orders were {journey}.',
+      'Between orders it took {took}.',
+      'There were {views} pages.',
+      'The conversion at {fromFirst.step} was {fromFirst}.',
+      'Sessions expected to be lost at {lost.step} were {lost}.',
+      'The drop-off at {baseline.step} was {baseline}, that was expected.',
+      'Visitors of {cohort.week} that came back were {cohort}.',
+      'Paths with a conversion were {nullPaths}.',
+      'Paths to a conversion were {paths}.',
+      'The credit of {spread.channel} was {spread}.',
+    ],
+    let: [
+      'The average order was worth {average}.',
+      'On average an order was worth {average}.',
+      'An estimated {lostRevenue} of revenue was lost at {lostRevenue.step}.',
+      'The revenue lost at {lostRevenue.step} is estimated at {lostRevenue}.',
+      'The journey to the order took {journey} sessions.',
+      'From the first visit to the order it took {took}.',
+      'There were {pages} pages per session.',
+      'On average a session had {pages} page views.',
+      'There were {views} page views.',
+      'From the first step, {fromFirst} of the sessions continued to {fromFirst.step}.',
+      'At {baseline.step}, the expected drop-off was {baseline}.',
+      'The cohort of {cohort.week} had {cohort} visitors.',
+      'Of the cohort of {back.week}, {back} of the visitors came back.',
+      'Paths without a conversion were {nullPaths}.',
+      'The spread of credit for {spread.channel} was {spread}.',
+    ],
+  },
+  'a name is typed whole, where it is true': {
+    facts: {
+      sessions: factOf('sessions', 5_000),
+      begun: factOf('step_entered', 300, { dims: { step: 'Form begun', order: '2' } }),
+      sent: factOf('step_entered', 90, { dims: { step: 'Form sent', order: '3' } }),
+      dropoff: share('step_dropoff', 210, 300, { dims: { step: 'Form begun', order: '2' } }),
+      odds: factOf('odds_ratio', 0.4, {
+        ...{ n: 300, unit: 'ratio' },
+        dims: { step: 'Form begun', order: '2', bucket: 'form_error' },
+      }),
+      valued: factOf('segment_size', 40, { dims: { segment: 'high_value' } }),
+      loyal: factOf('segment_size', 60, { dims: { segment: 'loyal' } }),
+      vip: factOf('segment_size', 30, { dims: { segment: 'vip' } }),
+    },
+    refused: [
+      'Sessions that sent a form were {sessions}.',
+      'Sessions with a form were {sessions}.',
+      'Sessions with form sent were {sessions}.',
+      'Sessions that reached form sent were {begun}.',
+      'The drop-off with form error was {dropoff} at {dropoff.step}.',
+      'People of high value were {valued} in {valued.segment}.',
+      'Loyal people were {valued} in {valued.segment}.',
+      'Vip sessions were {sessions}.',
+    ],
+    let: [
+      'Sessions that reached form sent were {sent}.',
+      'Form sent was reached in {sent} sessions.',
+      'The drop-off at the step form begun was {dropoff}.',
+      'The loyal segment has {loyal} people.',
+      'The segment {valued.segment} has {valued} people.',
+      'There were {sessions} sessions. Look at form begun next.',
+    ],
+  },
+  'the figure of the day is not that before': {
+    facts: { ...day, ...alert },
+    refused: [
+      'Sessions before were {sessions} and rose.',
+      'The previous figure of sessions was {sessions}; it rose.',
+      'The same weekday saw {sessions} sessions.',
+      'Sessions before were {sessions}, against {sessions:comparison}.',
+      'Sessions were {sessions} before, against {sessions:comparison}.',
+      'Sessions rose from {sessions:comparison} to the expected {sessions}.',
+      'Sessions were higher than the previous figure, {sessions}.',
+      'Sessions were higher than those before: {sessions}.',
+      'Sessions were higher than before {sessions}.',
+      'Sessions rose from {sessions:comparison} the day before to {sessions}.',
+      'Sessions rose from the previous {sessions}.',
+      'Sessions had been {sessions}, and rose.',
+      'The comparison of sessions was {sessions}.',
+      'Sessions were {sessions} again.',
+      'Sessions were the same: {sessions}.',
+      'It was expected at {dropoff.step}: a drop-off of {dropoff}.',
+    ],
+    let: [
+      'Sessions were {sessions}, against {sessions:comparison} on the same weekday before.',
+      'Sessions rose from {sessions:comparison} before to {sessions}.',
+      'Sessions were higher than before, at {sessions}.',
+      'There were more sessions than expected: {sessions}.',
+      'The drop-off at {dropoff.step} was {dropoff}, against an expected {dropoff:comparison}.',
+      'The bounce share was {unclear}, with no clear change against the same weekday.',
+    ],
+  },
+}
+
+for (const [what, one] of Object.entries(cases))
+  t.test(what, (t) => {
+    for (const text of one.refused) t.not(problemsOf(one, text).length, 0, `refused: ${text}`)
+    for (const text of one.let) t.strictSame(problemsOf(one, text), [], `let through: ${text}`)
+    t.end()
+  })

@@ -8,7 +8,13 @@ type Options = {
   among?: number
   unit?: FactUnit
   dims?: FactDims
-  compare?: { value: number; direction: 'up' | 'down' | 'flat'; n?: number }
+  compare?: {
+    value: number
+    direction: 'up' | 'down' | 'flat'
+    n?: number
+    basis?: string
+    chance?: { low: number; high: number }
+  }
   interval?: Fact['interval']
   isPersonal?: true
 }
@@ -34,7 +40,7 @@ export const factOf = (metric: FactMetric, value: number | null, options: Option
     window: { from: '2026-11-19T00:00:00.000Z', to: '2026-11-20T00:00:00.000Z' },
     ...(people !== undefined && { people }),
     ...(among !== undefined && { among }),
-    ...(compare && { compare: { n: 40, ...compare, basis: 'median of the same weekday' } }),
+    ...(compare && { compare: { n: 40, basis: 'median of the same weekday', ...compare } }),
     ...(interval && { interval }),
     ...(isPersonal && { isPersonal }),
   }
