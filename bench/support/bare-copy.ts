@@ -11,8 +11,11 @@ export const bareCopy = async (db: Db, events: number): Promise<number> => {
   const { stream, rows } = session.copyTo(
     `copy (select ${columns} from events_log order by batch_id, n) to stdout (format csv, force_quote *, null '')`,
   )
-  await pipeline(stream, new Writable({ write: (_chunk, _encoding, done) => done() }))
-  session.release()
+  try {
+    await pipeline(stream, new Writable({ write: (_chunk, _encoding, done) => done() }))
+  } finally {
+    session.release()
+  }
   if (rows() !== events) throw new Error(`COPY gave ${rows()} rows of ${events}`)
   return (performance.now() - started) / 1000
 }

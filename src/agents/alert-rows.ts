@@ -50,8 +50,8 @@ export const selectSiteDays = async (
     const read = JSON.parse(totals) as DayTotalsRow
     days.set(day, {
       ...{ complete: true, vetoed: read.level === 'red', types: readCounts(types) },
-      ...{ visitors: read.visitors, paidOrders: read.paidOrders, revenueMicros: read.revenueMicros },
-      // A day of an earlier version is counted anew before it is looked at, unless it is too old for that.
+      ...{ visitors: read.visitors, paidOrders: read.paidOrders ?? read.orders, revenueMicros: read.revenueMicros },
+      // Of a day with more sites than are reported, the others may be of an earlier version.
       paying: read.paying ?? 0,
     })
   }

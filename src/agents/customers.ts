@@ -13,7 +13,7 @@ import { type Calendar, isoOf } from './days.ts'
 import { type FunnelFile, isForSite } from './funnel-file.ts'
 import { fieldsOfPerson, judgePerson, type Yardstick } from './judge-person.ts'
 import { createFacts } from './make-fact.ts'
-import { createMatcher } from './match-funnel.ts'
+import { createMatcher, inTime } from './match-funnel.ts'
 import { createPathTally, personStepsMax } from './paths.ts'
 import type { PersonRow } from './people.ts'
 import type { CustomerProfile } from './report.ts'
@@ -101,7 +101,7 @@ const funnelsOf = (file: FunnelFile, visits: readonly CustomerVisit[]): Customer
         const done =
           funnel.counts === 'sessions'
             ? Math.max(0, ...own.map(({ acts }) => matcher(acts).length))
-            : matcher(own.flatMap(({ acts }) => acts)).length
+            : matcher(inTime(own.flatMap(({ acts }) => acts))).length
         const furthest = funnel.steps[done - 1]
         if (!furthest) return []
         return [

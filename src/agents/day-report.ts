@@ -14,7 +14,7 @@ import {
 } from './funnel-tally.ts'
 import { judgeQuality, selectHistory, selectUnread } from './judge-quality.ts'
 import { createFacts, type FactMaker } from './make-fact.ts'
-import { createMatcher, type Matcher } from './match-funnel.ts'
+import { createMatcher, inTime, type Matcher } from './match-funnel.ts'
 import { compare, createPathTally } from './paths.ts'
 import type { DayReport, DropoffPoint, FunnelSummary } from './report.ts'
 import type { Act } from './session.ts'
@@ -124,7 +124,7 @@ const createDayFunnel = (funnel: Funnel) => {
     },
     /** Of one day: how far a person came on it, with all devices. */
     addPerson(acts: readonly Act[], personKey: string): void {
-      if (funnel.counts === 'visitors') addProgress(tally, matcher(acts), personKey)
+      if (funnel.counts === 'visitors') addProgress(tally, matcher(inTime(acts)), personKey)
     },
     summary: (facts: FactMaker, siteId: string): FunnelSummary => summarizeFunnel(funnel, tally, facts, siteId),
   }

@@ -69,7 +69,8 @@ export const selectEarlier = async (db: Queryable, siteId: string, day: Day): Pr
   return {
     sameWeekday: days
       .filter((one) => daysBetween(one.day, day) % 7 === 0)
-      .map(({ totals }) => totals)
+      // A day of an earlier version that was not counted anew: what is not known of its people is told of nobody.
+      .map(({ totals }) => ({ ...{ paidOrders: totals.orders, ordering: 0, paying: 0 }, ...totals }))
       .filter(({ level, isComplete }) => level !== 'red' && isComplete),
     usedFunnels: new Set(days.flatMap(({ totals }) => totals.usedFunnels ?? [])),
   }

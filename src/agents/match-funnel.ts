@@ -9,6 +9,9 @@ export type Matcher = (acts: readonly Step[]) => Progress
 
 const none: Progress = []
 
+/** Visits on two devices lie over each other: acts of several are put in order before they are followed. */
+export const inTime = <One extends Step>(acts: readonly One[]): One[] => [...acts].sort((a, b) => a.atMs - b.atMs)
+
 /**
  * Follows one session, or one visitor's acts in the order of time, through a funnel.
  *

@@ -27,24 +27,27 @@ export type PersonRow = {
   sites: string[]
 }
 
-/** Up to $1; $2 is the client's currency. Orders in another one count, and their worth, which cannot be added, does not. */
-export const peopleQuery = `with unpaid as (
+/**
+ * Up to $1; $2 is the client's currency. Orders in another one count, and their worth, which cannot be added, does not: only
+ * orders that are known to be paid in it are added up.
+ */
+export const peopleQuery = `with paid as (
     select s.person_key, count(*)::int as orders, sum(o.revenue_micros)::bigint as micros
     from orders o join sessions s on s.site_id = o.site_id and s.visitor_key = o.visitor_key
       and o.at between s.started_at and s.ended_at
-    where not s.is_bot and s.started_at < $1::timestamptz and (o.revenue_micros = 0 or o.currency <> $2::text)
+    where not s.is_bot and s.started_at < $1::timestamptz and o.revenue_micros > 0
+      and (o.currency is null or $2::text is null or o.currency = $2::text)
     group by person_key)
   select person_key, count(*)::int as visits, sum(pageviews)::int as pageviews,
     sum(engaged_ms)::bigint as engaged_ms, sum(s.orders)::int as orders,
-    greatest(0, sum(s.orders) - coalesce(max(u.orders), 0))::int as paid_orders,
-    greatest(0, sum(revenue_micros) - coalesce(max(u.micros), 0))::bigint as revenue_micros,
+    coalesce(max(p.orders), 0)::int as paid_orders, coalesce(max(p.micros), 0)::bigint as revenue_micros,
     max(stage)::int as stage, min(started_at) as first_at, max(ended_at) as last_at,
     min(started_at) filter (where s.orders > 0) as first_order, max(started_at) filter (where s.orders > 0) as last_order,
     (count(*) filter (where s.orders > 0))::int as order_visits,
     (array_agg(channel order by started_at))[1] as first_channel,
     (array_agg(channel order by started_at desc))[1] as last_channel,
     (array_agg(device order by started_at desc))[1] as device, array_agg(distinct site_id) as sites
-  from sessions s left join unpaid u using (person_key)
+  from sessions s left join paid p using (person_key)
   where not is_bot and started_at < $1::timestamptz group by person_key`
 
 /** What most orders of a client are paid in, over all sites; the first in the alphabet among equals. */
@@ -60,7 +63,7 @@ export const gatherPeople = async (tx: Tx, untilMs: number, currency: string | u
   // A utility statement takes no parameters; the instant is written by us, and a currency is three letters (readOrder).
   const query = peopleQuery
     .replaceAll('$1', `'${isoOf(untilMs)}'`)
-    .replace('$2', currency && /^[A-Z]{3}$/.test(currency) ? `'${currency}'` : 'null')
+    .replaceAll('$2', currency && /^[A-Z]{3}$/.test(currency) ? `'${currency}'` : 'null')
   await tx.execute(`create temp table people on commit drop as ${query}`)
   await tx.execute('create index on people (person_key)')
   await tx.execute('analyze people')

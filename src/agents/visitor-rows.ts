@@ -103,14 +103,14 @@ export const writeTraits = (tx: Tx, rows: readonly TraitRow[]): Promise<number> 
 
 export type OrderRow = VisitorRef & { orderKey: string; atMs: number; revenueMicros: number; currency: string | null }
 
-/** Notes orders; resolves to the `site orderKey` of those that were not known. */
+/** Notes orders, the first of each that came; resolves to the `site orderKey` of those that were not known. */
 export const writeOrders = async (tx: Tx, rows: readonly OrderRow[]): Promise<Set<string>> => {
   const fresh = await tx.query<{ site_id: string; order_key: string }>(
     `insert into orders (site_id, order_key, visitor_key, at, revenue_micros, currency)
      select distinct on (site_id, order_key) site_id, order_key, visitor_key, to_timestamp(at_ms / 1000), revenue_micros, currency
      from unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::bigint[], $6::text[])
-       as w(site_id, visitor_key, order_key, at_ms, revenue_micros, currency)
-     order by site_id, order_key, at_ms
+       with ordinality as w(site_id, visitor_key, order_key, at_ms, revenue_micros, currency, place)
+     order by site_id, order_key, place
      on conflict (site_id, order_key) do nothing returning site_id, order_key`,
     [
       ...refs(rows),

@@ -4,7 +4,7 @@ import { addPerson, type People } from './enough-people.ts'
 import type { Funnel } from './funnel-file.ts'
 import { addProgress, createFunnelTally, type FunnelTally, isUsed, summarizeFunnel } from './funnel-tally.ts'
 import type { FactMaker } from './make-fact.ts'
-import { createMatcher, type Progress } from './match-funnel.ts'
+import { createMatcher, inTime, type Progress } from './match-funnel.ts'
 import type { FunnelReport, FunnelSegment, FunnelSummary, PathGraph } from './report.ts'
 import type { Visit } from './visits.ts'
 
@@ -53,13 +53,7 @@ export const createWindowFunnel = (funnel: Funnel) => {
           }),
         )
       const [first] = visits
-      return first
-        ? add(
-            first,
-            visits.flatMap(({ acts }) => acts),
-            dayOf(first),
-          ).length
-        : 0
+      return first ? add(first, inTime(visits.flatMap(({ acts }) => acts)), dayOf(first)).length : 0
     },
     report(facts: FactMaker, siteId: string): Omit<FunnelReport, 'attribution' | 'cohorts' | 'quality' | 'alertIds'> {
       const summary = summarizeFunnel(funnel, tally, facts, siteId)

@@ -102,6 +102,7 @@ t.test('the linear system agrees with walking the chain', (t) => {
 })
 
 t.test('ten thousand paths: the exact solution is what following the chain step by step comes to', (t) => {
+  // Published figures of this size are of R's ChannelAttribution, whose paths come under the GPL: these are made up.
   const random = createRandom(21)
   const paths = Array.from({ length: 10_000 }, () => ({
     channels: Array.from({ length: 1 + random.below(12) }, () => `c${Math.min(random.below(12), random.below(12))}`),

@@ -268,3 +268,29 @@ t.test('a person with many browsers is one person in a funnel that counts people
   t.same(entered('customers')?.[0], [2, 2])
   t.same(entered('customers')?.at(-1)?.[0], 1)
 })
+
+t.test('what a person does on two devices at once is followed in the order of time', async (t) => {
+  const db = await database(t)
+  const on = (visitor: string, time: string, type: string, data = {}): SentEvent => ({
+    ...{ type, at: `${last}T10:${time}Z`, visitor, data },
+  })
+  await storeBatch(db, [
+    ...[on('phone', '00:00', 'pageview'), on('laptop', '10:00', 'pageview')],
+    ...['phone', 'laptop'].map((visitor): SentEvent => ({ ...on(visitor, '11:00', 'identify'), user: 'ada' })),
+    // Ordered before the product was looked at, on the other device.
+    on('laptop', '15:00', 'purchase', { orderId: 'o1', total: 5 }),
+    on('phone', '20:00', 'product_view'),
+    { type: 'pageview', at: `${addDays(last, 1)}T00:01:00Z`, site: 'tick.example', visitor: 'tick' },
+  ])
+  await engineOn(db).run({ kind: 'nightly' })
+  const steps = (await dayOf(db, last))?.funnels.find(({ funnelId }) => funnelId === 'customers')?.steps
+  t.same(
+    steps?.map(({ entered }) => entered.value),
+    [1, 1, 0],
+  )
+  const [customer] = (await selectReports<CustomerProfile>(db, { kind: 'customer' })).map(({ body }) => body)
+  t.match(
+    customer?.funnels.find(({ funnelId }) => funnelId === 'customers'),
+    { stepsDone: 2 },
+  )
+})

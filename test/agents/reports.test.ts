@@ -429,6 +429,7 @@ t.test('who asks to be forgotten is', async (t) => {
 })
 
 t.test('RFM and rules of segments', (t) => {
+  // R's package rfm publishes sizes of segments, for its own data and by other rules: nothing of it can be held here.
   const limits = { recency: [-90, -60, -30, -10], frequency: [1, 1, 2, 4], monetary: [10, 20, 50, 100] }
   t.same(scoreRfm(limits, { recencyDays: 3, orders: 5, revenue: 500 }), { recency: 5, frequency: 5, monetary: 5 })
   t.same(scoreRfm(limits, { recencyDays: 200, orders: 1, revenue: 5 }), { recency: 1, frequency: 1, monetary: 1 })

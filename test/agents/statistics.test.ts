@@ -141,6 +141,7 @@ t.test('what earlier days let expect holds their median, and is no narrower for 
   // A promotion three weeks ago, and some 30 on the other days.
   const { low, high } = predictionInterval(30, [28, 30, 32, 500])
   t.ok(low <= 27 && high >= 40)
+  t.ok(predictionInterval(0, [0, 0, 0, 0]).high >= 1, 'one after none is no rise')
   t.end()
 })
 

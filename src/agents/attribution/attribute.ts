@@ -8,8 +8,8 @@ import { type PathTransform, pathTransforms } from './path-transforms.ts'
 import { shapleyCredits } from './shapley.ts'
 import { type RuleModel, type Touch, touchWeights } from './touch-weights.ts'
 
-/** `buyers`: whose orders a channel is credited with, counted up to ten. */
-type Sum = Map<string, { credit: number; micros: number; buyers: People }>
+/** `buyers`: whose orders a channel is credited with, `payers`: who paid what it is credited with; counted up to ten. */
+type Sum = Map<string, { credit: number; micros: number; buyers: People; payers: People }>
 
 /** The model of whose credits money is told to a model that writes. */
 const toldModel: AttributionModel = 'linear'
@@ -63,11 +63,12 @@ export const createAttribution = (transform: PathTransform) => {
         for (const [index, { channel }] of touches.entries()) {
           const weight = weights[index] ?? 0
           if (weight === 0) continue
-          const one = sum?.get(channel) ?? { credit: 0, micros: 0, buyers: [] }
+          const one = sum?.get(channel) ?? { credit: 0, micros: 0, buyers: [], payers: [] }
           sum?.set(channel, one)
           one.credit += weight
           one.micros += weight * micros
           addPerson(one.buyers, person)
+          if (micros > 0) addPerson(one.payers, person)
         }
       }
     },
@@ -87,6 +88,7 @@ export const createAttribution = (transform: PathTransform) => {
             {
               ...{ credit, micros: totals.conversions === 0 ? 0 : (credit / totals.conversions) * totals.micros },
               buyers: sums.get('linear')?.get(channel)?.buyers ?? [],
+              payers: sums.get('linear')?.get(channel)?.payers ?? [],
             },
           ]),
         )
@@ -136,9 +138,9 @@ const rowOf = (
     ),
     revenue: each((model, sum) => {
       const { dims, n, ...rest } = options(model, sum)
-      const buyers = [...(sum?.values() ?? [])].map((one) => one.buyers)
+      const payers = [...(sum?.values() ?? [])].map((one) => one.payers)
       // Two models differ by what few buyers paid: of one of them each channel's revenue may be told.
-      const people = model === toldModel ? tellableParts(buyers)(sum?.get(channel)?.buyers ?? []) : 0
+      const people = model === toldModel ? tellableParts(payers)(sum?.get(channel)?.payers ?? []) : 0
       return facts.money('attribution_revenue', sum === null ? null : (sum.get(channel)?.micros ?? 0), n, dims, {
         ...{ ...rest, people },
       })

@@ -23,7 +23,8 @@ export const checkDirection = (sentence: Sentence): string[] => {
 }
 /** Words that hold a figure against another one, and stand between them. */
 const relation = /\b(?:than|above|below|over|under|ahead|behind|against)\b/
-const toComparison = /\b(?:than|against)(?: (?:the|an?|that|those|of|on|in))*(?: \p{L}+ of)? %/gu
+const toComparison =
+  /\b(?:than|against|above|below|over|under|ahead of|behind)(?: (?:the|an?|that|those|of|on|in))*(?: \p{L}+ of)? %/gu
 
 const checkOwnDirection = (direction: Direction, printed: readonly Printed[]): string[] => {
   const compared = new Map(

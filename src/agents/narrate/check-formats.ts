@@ -21,7 +21,7 @@ const more = oneOf([...comparatives].filter((word) => !directions.flat.has(word)
 const howMuch = new RegExp(`^(?:(?!${parting}\\b)(?:\\p{L}+|@) )*(?:${more}|${changes}|(?:up|down)(?! from))\\b`, 'u')
 /** `rose 120` is by how much, and nothing is above itself. */
 const change = new RegExp(`\\b${oneOf([...directions.up, ...directions.down])}${atTheEnd}`, 'u')
-const ofSample = /\b(?:cases?|sample|measured over|counted over)\b/
+const ofSample = /\b(?:cases?|sample)\b/
 
 /**
  * A fact has several numbers, and each must be called what it is: the value stands for itself, what it is compared with

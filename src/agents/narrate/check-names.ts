@@ -56,10 +56,11 @@ const checkWhole = ({ marked, names, printed }: Sentence, { shared }: View): str
     printed.flatMap(({ seen: { id, about } }) =>
       (Object.entries(about) as [FactDimension, string][])
         .filter(([dimension, value]) => {
-          // A step has its name, and its number beside it.
-          if (dimension in shared.about || (dimension === 'order' && about.step !== undefined)) return false
+          // A step has its name, and its number beside it; a check has its own metrics, which are called by their nouns.
+          if (dimension in shared.about || dimension === 'check' || (dimension === 'order' && about.step !== undefined))
+            return false
           const isNamed = names.some((one) => one.dimension === dimension && one.seen.about[dimension] === value)
-          const typed = dimension === 'check' || isClosed(dimension, value) ? value : typedName(dimension, value)
+          const typed = isClosed(dimension, value) ? value : typedName(dimension, value)
           const isTyped = typed !== undefined && hasWord(marked, typed)
           return !isNamed && !isTyped
         })

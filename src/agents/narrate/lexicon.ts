@@ -206,7 +206,7 @@ const families: readonly (readonly [family: string, metrics: RegExp, nouns: RegE
     /\b(?:time|long|longer|shorter|took|takes|spent|duration|wait\w*)\b/,
     'first visit visits session sessions order orders people',
   ],
-  ['loading', /^page_load_p75$/, /\bload\w*\b/, 'time times took takes'],
+  ['loading', /^page_load_p75$/, /\bload\w*\b/, 'time took takes'],
   [
     'pages per session',
     /^pages_per_session$/,
@@ -233,7 +233,7 @@ const families: readonly (readonly [family: string, metrics: RegExp, nouns: RegE
   ...(
     [
       ['volume', /^quality_volume/, /\b(?:volume|events?)\b/],
-      ['loss', /^quality_loss_share$/, /\blost\b/],
+      ['loss', /^quality_loss_share$/, /\b(?:lost|loss)\b/],
       ['clocks', /^quality_clock_skew_p95$/, /\bclocks?\b/],
       ['late', /^quality_late_share$/, /\blate\b/],
       ['duplicates', /^quality_duplicate_share$/, /\bduplicat\w*\b/],

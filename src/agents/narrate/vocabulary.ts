@@ -22,7 +22,7 @@ export const adviceWords = wordSet(`
   closely carefully hand new returning recent same other mobile desktop tablet direct paid social email referral search
   session sessions visit visits visitor visitors people order orders revenue conversion page pages form forms checkout cart
   product products step steps funnel funnels campaign campaigns source sources channel channels device devices browser
-  browsers searches error errors script scripts click clicks time times tracking event events release releases figure
+  browsers searches error errors script scripts click clicks time tracking event events release releases figure
   figures entry entries exit exits segment segments cohort cohorts model models path paths element elements button buttons
   link links text texts field fields payment delivery menu speed
 `)
@@ -51,6 +51,7 @@ const dimensionNouns: Partial<Record<FactDimension, ReadonlySet<string>>> = {
   source: wordSet('source sources'),
   channel: wordSet('channel channels'),
   device: wordSet('device devices'),
+  visitor_kind: wordSet('visitor visitors'),
   browser: wordSet('browser browsers'),
   query: wordSet('query queries term terms'),
   element: wordSet('element elements'),

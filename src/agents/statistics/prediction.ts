@@ -9,9 +9,10 @@ const exactMeanMax = 200
  * Where a count is to be expected with 95 %, given the counts of earlier days about `center`: the quantiles of a negative
  * binomial. Its variance is that of Poisson counts, m · (1 + 1/k) as the mean is known from k days only, times the
  * dispersion of these days where it is above one (quasi-Poisson; the part above one times (t/z)², as k days hardly know
- * it). Where days differ so much that the negative binomial has most of its mass at 0, the normal distribution of the same
- * variance stands in: a day of which nothing is known for certain is no day on which nothing is to be expected. Without days the center is the count of one. `grain` is the size of a case where a sum is judged: of revenue, what
- * an order brings.
+ * it). Where days differ so much that most of the mass is at 0, the interval reaches at
+ * least as far as that of the normal distribution with the same variance: such days do not say that little is to be
+ * expected. Without days the center is the count of one. `grain` is the size of a case where a sum is judged: of revenue,
+ * what an order brings.
  */
 export const predictionInterval = (
   center: number,
@@ -31,7 +32,7 @@ export const predictionInterval = (
 const quantiles = (mean: number, variance: number): { low: number; high: number } => {
   const half = z95 * Math.sqrt(variance)
   const r = mean ** 2 / (variance - mean)
-  if (mean > exactMeanMax || r < 1) return { low: Math.max(0, mean - half), high: mean + half }
+  if (mean > exactMeanMax) return { low: Math.max(0, mean - half), high: mean + half }
   const tail = 0.025
   let mass = Math.exp(r * Math.log(r / (r + mean)))
   let sum = mass
@@ -43,5 +44,5 @@ const quantiles = (mean: number, variance: number): { low: number; high: number 
     mass *= ((high + r) / (high + 1)) * (mean / (r + mean))
     sum += mass
   }
-  return { low, high }
+  return r < 1 ? { low: 0, high: Math.max(high, mean + half) } : { low, high }
 }

@@ -728,6 +728,28 @@ const cases: Record<string, Cases> = {
       'There were {sessions} sessions. Look at form begun next.',
     ],
   },
+  'kinds of visitors and checks of tracking have their words': {
+    facts: {
+      ...alert,
+      returning: factOf('conversion_rate', 0.1, { n: 300, unit: 'share', dims: { visitor_kind: 'returning' } }),
+      lost: factOf('quality_loss_share', 0.05, { n: 900, unit: 'share', dims: { check: 'loss' } }),
+      late: factOf('quality_late_share', 0.2, { n: 900, unit: 'share', dims: { check: 'late' } }),
+    },
+    refused: [
+      'Conversion of new visitors was {returning}.',
+      'Returning visitors were {returning}.',
+      'Conversion was {returning}.',
+      'Of the events, {late} were lost.',
+      'Of the visitors, {returning} were lost.',
+      'The drop-off at {dropoff.step} was {dropoff}, above {dropoff:comparison}.',
+    ],
+    let: [
+      'Conversion of returning visitors was {returning}.',
+      'Of the events, {lost} were lost.',
+      'Late events came to {late}.',
+      'The drop-off at {dropoff.step} was {dropoff}, above the expected {dropoff:comparison}.',
+    ],
+  },
   'the figure of the day is not that before': {
     facts: { ...day, ...alert },
     refused: [

@@ -122,6 +122,17 @@ t.test('money of channels is told by one model only: two differ by what one buye
   t.ok(new Set(models('attribution_credit')).size > 3, 'credits are told side by side')
 })
 
+t.test('money of a channel needs ten who paid it, not ten who ordered', async (t) => {
+  const worth = (n: number) => (n === 0 ? 48_211.5 : 0)
+  const { bytes, facts } = await told(t, [
+    ...each(12).flatMap((n) => visit(`v${100 + n}`, 9, 'mail', worth(n))),
+    ...each(12).flatMap((n) => visit(`v${200 + n}`, 10, null, 20)),
+  ])
+  t.ok(facts.some(({ metric, n }) => metric === 'attribution_conversions' && n === 24))
+  t.notOk(facts.some(({ metric, value }) => metric === 'attribution_revenue' && (value ?? 0) > 40_000))
+  t.notMatch(bytes, '4821')
+})
+
 t.test('of a day and site with fewer than ten people nothing is sent', async (t) => {
   const { facts } = await told(t, [
     ...each(9).flatMap((n) => each(4).flatMap((hour) => visit(`v${n}`, 4 * hour, null, 30))),
