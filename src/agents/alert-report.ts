@@ -8,7 +8,7 @@ import type { Counts } from './page-tally.ts'
 import { compare } from './paths.ts'
 import type { DropoffAlert, RecommendedAction, Severity } from './report.ts'
 import { binomialUpperTail } from './statistics/binomial.ts'
-import { wilson } from './statistics/wilson.ts'
+import { isShareAbove, wilson } from './statistics/wilson.ts'
 import type { DropoffTest } from './test-dropoffs.ts'
 
 /** Differences from which an alert is a warning, and critical, in points. */
@@ -151,7 +151,7 @@ const affectedBy = (
         if (current.reached < affectedPeopleMin || baseline.reached < affectedPeopleMin) return []
         const excess = current.lost - (current.reached * baseline.lost) / baseline.reached
         // A kind stands out only where its own figures do not hold what was expected of it.
-        if (!isClearlyMore(current, baseline)) return []
+        if (!isShareAbove(shareOf(current), shareOf(baseline))) return []
         return [{ dimension, value, current, baseline, excess }]
       }),
     )
@@ -168,12 +168,7 @@ const affectedBy = (
       }
     })
 
-/** The interval of the difference (Newcombe 1998, method 10, from the intervals of both) lies above 0. */
-const isClearlyMore = (current: Rate, baseline: Rate): boolean => {
-  const [now, then] = [current.lost / current.reached, baseline.lost / baseline.reached]
-  const [a, b] = [wilson(current.lost, current.reached), wilson(baseline.lost, baseline.reached)]
-  return now - then > Math.hypot(now - a.low, b.high - then)
-}
+const shareOf = ({ lost, reached }: Rate) => [lost / reached, wilson(lost, reached)] as const
 
 const troubles = {
   js_error: 'js_errors',

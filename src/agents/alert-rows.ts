@@ -1,5 +1,5 @@
 import type { Queryable, Tx } from '../db.ts'
-import type { DayTotalsRow } from './day-totals.ts'
+import { readTotals } from './day-totals.ts'
 import type { Day } from './days.ts'
 import type { DayCells } from './expect-dropoff.ts'
 import { definitionOf, type Funnel, type FunnelFile, isForSite } from './funnel-file.ts'
@@ -47,12 +47,11 @@ export const selectSiteDays = async (
   for (const { site_id, day, types, totals } of rows) {
     const days = sites.get(site_id) ?? new Map<Day, SiteDayState>()
     sites.set(site_id, days)
-    const read = JSON.parse(totals) as DayTotalsRow
+    const read = readTotals(totals)
     days.set(day, {
       ...{ complete: true, vetoed: read.level === 'red', types: readCounts(types) },
-      ...{ visitors: read.visitors, paidOrders: read.paidOrders ?? read.orders, revenueMicros: read.revenueMicros },
-      // Of a day with more sites than are reported, the others may be of an earlier version.
-      paying: read.paying ?? 0,
+      ...{ visitors: read.visitors, paidOrders: read.paidOrders, revenueMicros: read.revenueMicros },
+      paying: read.paying,
     })
   }
   return sites

@@ -1,5 +1,6 @@
 import type { Direction, Fact } from './fact.ts'
 import { predictionInterval } from './statistics/prediction.ts'
+import { isShareAbove } from './statistics/wilson.ts'
 
 /**
  * How a fact lies to what it is compared with. `unclear`: the difference may be chance, and nobody may speak of a rise or
@@ -22,6 +23,6 @@ export const changeOf = ({ value, unit, compare, interval }: Fact): Direction | 
 export const isClearlyAbove = (one: Fact, other: Fact): boolean => {
   const [a, b] = [one.value, other.value]
   if (a === null || b === null || one.unit !== other.unit) return false
-  if (one.interval && other.interval) return a - b > Math.hypot(a - one.interval.low, other.interval.high - b)
+  if (one.interval && other.interval) return isShareAbove([a, one.interval], [b, other.interval])
   return one.unit === 'count' && a > b && (a - b) ** 2 > 3.8416 * (a + b)
 }

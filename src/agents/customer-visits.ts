@@ -9,7 +9,7 @@ import { msOf, readTrail } from './session-rows.ts'
 
 export const customerQuery = `select site_id, session_id, visitor_key, person_key, ${msOf('started_at')} as started,
     ${msOf('ended_at')} as ended, channel, source, campaign, device, browser, os, language, entry_path, exit_path, pageviews,
-    engaged_ms, orders, revenue_micros, trail
+    engaged_ms, orders, trail
   from sessions where site_id = any($1::text[]) and person_key = any($2::text[]) and not is_bot
     and started_at < $3::timestamptz
   order by person_key, started_at, session_id`
@@ -33,7 +33,6 @@ type VisitRow = {
   pageviews: number
   engaged_ms: number
   orders: number
-  revenue_micros: number
   trail: string
 }
 export type CustomerVisit = Omit<VisitRow, 'trail'> & { acts: Act[] }

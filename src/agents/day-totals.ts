@@ -28,6 +28,12 @@ export type DayTotalsRow = {
   level: QualityVerdict['level']
   isComplete: boolean
 }
+/** Totals as they are stored. A day of an earlier version that was not counted anew lacks its people: they are told of nobody. */
+export const readTotals = (text: string): DayTotalsRow => {
+  const totals = JSON.parse(text) as DayTotalsRow
+  return { ...{ paidOrders: totals.orders, ordering: 0, paying: 0 }, ...totals }
+}
+
 type Journey = { seconds: number; sessions: number }
 
 /** From the first visit within the lookback to the order, of each visit with an order. */
@@ -65,12 +71,11 @@ export const selectEarlier = async (db: Queryable, siteId: string, day: Day): Pr
      where site_id = $1::text and day >= $2::date and day < $3::date and totals is not null order by day`,
     [siteId, addDays(day, -7 * weeks), day],
   )
-  const days = rows.map((row) => ({ day: row.day, totals: JSON.parse(row.totals) as DayTotalsRow }))
+  const days = rows.map((row) => ({ day: row.day, totals: readTotals(row.totals) }))
   return {
     sameWeekday: days
       .filter((one) => daysBetween(one.day, day) % 7 === 0)
-      // A day of an earlier version that was not counted anew: what is not known of its people is told of nobody.
-      .map(({ totals }) => ({ ...{ paidOrders: totals.orders, ordering: 0, paying: 0 }, ...totals }))
+      .map(({ totals }) => totals)
       .filter(({ level, isComplete }) => level !== 'red' && isComplete),
     usedFunnels: new Set(days.flatMap(({ totals }) => totals.usedFunnels ?? [])),
   }

@@ -37,24 +37,33 @@ const runWhenFree = async (exporter: Exporter): Promise<unknown> => {
   return report
 }
 
+type Tap = { pass(text: string): unknown; teardown(fn: () => unknown): void }
+
+/** Mounts a file system of so many megabytes until the test ends, or what is returned is called; says so where it may not. */
+const mountSmall = (t: Tap, folder: string, megabytes: number): (() => void) | undefined => {
+  mkdirSync(folder)
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder], { stdio: 'ignore' })
+  } catch {
+    t.pass('skipped: a small file system needs the right to mount one')
+    return undefined
+  }
+  let mounted = true
+  const unmount = () => {
+    if (mounted) execFileSync('umount', [folder])
+    mounted = false
+  }
+  t.teardown(unmount)
+  return unmount
+}
+
 t.test('a full disk ends the run with an error, and the next run delivers everything', async (t) => {
   const { db, close } = await createTestDatabase()
   t.teardown(close)
   const DATA_DIR = await tempFolder(t)
   const staging = path.join(DATA_DIR, 'staging')
-  mkdirSync(staging)
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', staging], { stdio: 'ignore' })
-  } catch {
-    t.pass('skipped: a small file system needs the right to mount one')
-    return
-  }
-  let mounted = true
-  const unmount = () => {
-    if (mounted) execFileSync('umount', [staging])
-    mounted = false
-  }
-  t.teardown(unmount)
+  const unmount = mountSmall(t, staging, 2)
+  if (!unmount) return
   const { exporter, close: closeExporter } = createTestExporter(db, { DATA_DIR })
   t.teardown(closeExporter)
   await insertBatch(db, many)
@@ -72,14 +81,7 @@ t.test('a disk that is full of what was delivered is freed before rows are copie
   t.teardown(close)
   const DATA_DIR = await tempFolder(t)
   const staging = path.join(DATA_DIR, 'staging')
-  mkdirSync(staging)
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', staging], { stdio: 'ignore' })
-  } catch {
-    t.pass('skipped: a small file system needs the right to mount one')
-    return
-  }
-  t.teardown(() => execFileSync('umount', [staging]))
+  if (!mountSmall(t, staging, 8)) return
   const { exporter, close: closeExporter } = createTestExporter(db, { DATA_DIR })
   t.teardown(closeExporter)
   await insertBatch(db, many.slice(0, 10))

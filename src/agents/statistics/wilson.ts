@@ -16,3 +16,9 @@ export const wilson = (successes: number, n: number, z = z95): Interval => {
     level: 0.95,
   }
 }
+
+/** Whether one share lies above another by more than chance: the interval of their difference, made from both intervals, does (Newcombe 1998, method 10). */
+export const isShareAbove = (
+  [share, { low }]: readonly [share: number, interval: Pick<Interval, 'low'>],
+  [other, { high }]: readonly [share: number, interval: Pick<Interval, 'high'>],
+): boolean => share - other > Math.hypot(share - low, high - other)
