@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import path from 'node:path'
 import t from 'tap'
 import { createTestDatabase } from './support/database.ts'
 import { tempFolder } from './support/exporter.ts'
+import { freePort } from './support/free-port.ts'
 import { createRandom, seedOf } from './support/random.ts'
 import { startServer, type TestServer } from './support/server.ts'
 import { createTcpProxy } from './support/tcp-proxy.ts'
@@ -28,15 +28,6 @@ const isAlive = (pid: number): boolean => {
     return false
   }
 }
-
-/** A port that is free now: with PORT=0 a fleet whose last process dies would come back on another. */
-const freePort = (): Promise<string> =>
-  new Promise((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo
-      probe.close(() => resolve(String(port)))
-    })
-  })
 
 const healthOf = async (server: TestServer): Promise<{ status?: string }> => {
   const answer = await fetch(`${server.address}/health`).catch(() => undefined)
@@ -116,7 +107,8 @@ t.test(`collectors killed ${kills} times under load, then fewer of them: nothing
     await database.close()
   })
   const DATABASE_URL = Object.assign(new URL(database.url), { hostname: '127.0.0.1', port: String(proxy.port) }).href
-  const PORT = await freePort()
+  // With PORT=0 a fleet whose last process dies would come back on another.
+  const PORT = String(await freePort())
   const start = (workers: number) =>
     startServer(dataDir, {
       DATABASE_URL,

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import path from 'node:path'
+import { freePort } from '../../test/support/free-port.ts'
 import { cpuSecondsOf, familyOf, sampleProcesses } from './processes.ts'
 
 export type CollectorProcess = {
@@ -55,13 +55,4 @@ export const startCollector = async (env: Record<string, string>): Promise<Colle
       return totalMb
     },
   }
-}
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }

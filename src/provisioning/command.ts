@@ -39,6 +39,8 @@ const help = `Usage: evothesis provision <action> [options]
                               removes all of it from the machine, and writes FILE.deletion.json.
 
   --port N, --identity FILE   Of ssh.
+  --known-hosts FILE          Keys of hosts: one that FILE names must show that key, another one's is added to it.
+                              Default: the file of ssh itself, in the same way.
   --folder DIR                On the machine; default /opt/evothesis.
   --dry-run                   Says what apply or upgrade would do.
   --json                      Prints the answer as JSON.
@@ -80,7 +82,7 @@ const parse = (args: string[]) => {
         },
         ...{ region: text, email: text, json: flag, help: { ...flag, short: 'h' } },
         ...{ host: text, port: text, identity: text, folder: text, secrets: text, images: text, 'dry-run': flag },
-        ...{ resolve: flag, confirm: texts, secret: text, from: text, delete: text },
+        ...{ 'known-hosts': text, resolve: flag, confirm: texts, secret: text, from: text, delete: text },
       },
     })
   } catch (error) {
@@ -190,12 +192,13 @@ const actions: Record<string, (subject: string, values: Given, io: ProvisionIo) 
 
 const machineOf = (values: Given) => {
   needed(values, 'host')
-  const { host = '', port, identity, folder } = values
+  const { host = '', port, identity, folder, 'known-hosts': knownHosts } = values
   return sshMachine({
     host,
     ...(port !== undefined && { port }),
     ...(identity !== undefined && { identity }),
     ...(folder !== undefined && { folder }),
+    ...(knownHosts !== undefined && { knownHosts }),
   })
 }
 

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createReadStream, type WriteStream } from 'node:fs'
+import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { sshEnvironment } from '../config.ts'
 import { AppError } from '../errors.ts'
@@ -17,21 +18,32 @@ export type Machine = {
   /** Makes its folder like this one, secrets and certificates left alone. */
   send(folder: string): Promise<void>
 }
-export type MachineOptions = { host: string; folder?: string; port?: string; identity?: string }
+export type MachineOptions = {
+  host: string
+  folder?: string
+  port?: string
+  identity?: string
+  /** The file that holds the keys of hosts; default: ssh's own of whoever runs this. */
+  knownHosts?: string
+}
 
 const wordsMax = 4_000
 export const defaultFolder = '/opt/evothesis'
 
 /** Throws `usage_invalid` for a host or folder that ssh or a shell would read otherwise. */
-export const sshMachine = ({ host, folder = defaultFolder, port, identity }: MachineOptions): Machine => {
+export const sshMachine = ({ host, folder = defaultFolder, port, identity, knownHosts }: MachineOptions): Machine => {
   if (!/^([\w.-]+@)?[\w.:[\]-]+$/.test(host) || host.startsWith('-'))
     throw new AppError('usage_invalid', `${host} is not a host such as root@203.0.113.7.`)
   if (!/^\/[\w./-]+$/.test(folder)) throw new AppError('usage_invalid', `${folder} is not an absolute folder.`)
   if (port !== undefined && !/^\d{1,5}$/.test(port)) throw new AppError('usage_invalid', '--port is a number.')
+  if (knownHosts !== undefined && /["%\\\n]/.test(knownHosts))
+    throw new AppError('usage_invalid', '--known-hosts: ssh would read the name of this file otherwise.')
   const ssh = [
     ...['-o', 'BatchMode=yes', '-o', 'ConnectTimeout=15', '-o', 'StrictHostKeyChecking=accept-new'],
     ...(port === undefined ? [] : ['-p', port]),
     ...(identity === undefined ? [] : ['-i', identity]),
+    // In quotes, as ssh takes words for files; resolved, as it takes a name without a folder for one of its own.
+    ...(knownHosts === undefined ? [] : ['-o', `UserKnownHostsFile="${path.resolve(knownHosts)}"`]),
   ]
   return {
     host,

@@ -1,10 +1,10 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import path from 'node:path'
 import type { Client } from '../../src/provisioning/client-schema.ts'
 import { addressOf } from '../../src/provisioning/network.ts'
 import { renderNginx } from '../../src/provisioning/render-nginx.ts'
+import { freePort } from '../support/free-port.ts'
 import { until } from '../support/until.ts'
 
 /** Why the tests with a real nginx cannot run here; false when they can. */
@@ -12,16 +12,6 @@ export const withoutNginx: string | false =
   spawnSync('nginx', ['-v']).status !== 0
     ? 'nginx is not installed (apt-get install nginx-light)'
     : spawnSync('openssl', ['version']).status !== 0 && 'openssl is not installed'
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 
 /** A certificate authority of our own, and a certificate of it for the host, as PEM files in the folder. */
 export const makeCertificate = (folder: string, host: string): { ca: string } => {

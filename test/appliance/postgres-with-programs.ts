@@ -11,10 +11,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import root from 'tap'
+import { freePort } from '../support/free-port.ts'
 import { until } from '../support/until.ts'
 
 /** A real server, and the folder of PATH in which its own client programs are. */
@@ -91,13 +91,3 @@ const answers = (programs: string, port: number): boolean => {
     return false
   }
 }
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })

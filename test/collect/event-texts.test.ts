@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { type BodyTexts, type EventText, findTexts } from '../../src/collect/event-texts.ts'
 import { createTestDatabase } from '../support/database.ts'
+import { seedOf } from '../support/random.ts'
 import { createServer, post } from './server.ts'
 
 const runs = process.env.STORM === '1' ? 100_000 : 5_000
@@ -55,7 +56,7 @@ t.test('each text is that of its event, and its keys are those that were sent', 
         texts.events.every((one, i) => holds(one, events[i]))
       )
     }),
-    { numRuns: runs, seed: Number(process.env.SEED ?? Date.now() % 1_000_000_000) },
+    { numRuns: runs, seed: seedOf(t) },
   )
   t.ok(found > runs / 20, `${found} of ${runs} bodies had events`)
 })

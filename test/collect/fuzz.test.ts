@@ -2,12 +2,12 @@ import fc from 'fast-check'
 import t from 'tap'
 import { envelopeSchema, eventSchema } from '../../src/collect/payload-schema.ts'
 import { createTestDatabase } from '../support/database.ts'
+import { seedOf } from '../support/random.ts'
 import { createServer } from './server.ts'
 
 const cases = process.env.STORM === '1' ? 200_000 : 20_000
 const together = 200
 const timeoutMs = 1_800_000
-const seed = Number(process.env.SEED ?? Date.now() % 1_000_000_000)
 
 const keys = [
   ...[
@@ -140,7 +140,7 @@ t.test(
   `${cases} hostile bodies: never a 5xx, never a stuck request, every accepted event stored`,
   { timeout: timeoutMs },
   async (t) => {
-    t.comment(`seed ${seed}`)
+    const seed = seedOf(t)
     const database = await createTestDatabase()
     const server = await createServer(database.db, { env: { RATE_LIMIT_COLLECT: '0' } })
     t.teardown(async () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import t from 'tap'
 import { createTestDatabase } from '../support/database.ts'
+import { createRandom, seedOf } from '../support/random.ts'
 import { createTcpProxy } from '../support/tcp-proxy.ts'
 import { until } from './until.ts'
 
@@ -12,14 +13,6 @@ const runs = process.env.STORM === '1' ? 200 : 10
 const senders = 20
 /** Bound of one run, mostly the start of a process. */
 const runMsMax = 20_000
-const seed = Number(process.env.SEED ?? Date.now() % 1_000_000)
-
-/** Numerical Recipes' generator: the same kills for the same seed, as far as timing allows. */
-let state = seed
-const random = (): number => {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-  return state / 2 ** 32
-}
 
 t.setTimeout(runs * runMsMax)
 
@@ -29,7 +22,8 @@ t.test(
   `a collector killed ${runs} times under load keeps every acknowledged event, and none twice`,
   { timeout: runs * runMsMax },
   async (t) => {
-    t.comment(`seed ${seed}`)
+    // The same kills for the same seed, as far as timing allows.
+    const random = createRandom(seedOf(t))
     const database = await createTestDatabase()
     const address = new URL(database.url)
     const proxy = await createTcpProxy({ host: address.hostname, port: Number(address.port) })

@@ -49,13 +49,15 @@ const stand = async (t: Test, text = clientTexts.hipaa) => {
     String(machine.port),
     '--identity',
     machine.identity,
+    '--known-hosts',
+    machine.knownHosts,
     '--folder',
     machine.folder,
   ]
   return { folder, machine, client, secrets, at, ssh: sshOf(machine) }
 }
-const sshOf = ({ port, identity, folder }: TestMachine): Machine =>
-  sshMachine({ host: 'root@127.0.0.1', port: String(port), identity, folder })
+const sshOf = ({ port, identity, knownHosts, folder }: TestMachine): Machine =>
+  sshMachine({ host: 'root@127.0.0.1', port: String(port), identity, knownHosts, folder })
 
 /** Writes tls-key and tls-certificate into a folder. */
 const makeCertificate = (folder: string, domain: string): void => {
@@ -83,6 +85,26 @@ const secretsOf = ({ folder }: TestMachine): Record<string, string> =>
       readFileSync(path.join(folder, 'secrets', name), 'utf8'),
     ]),
   )
+
+t.test(
+  'a machine that shows another key than the one that is known is sent nothing',
+  { skip: withoutSshd },
+  async (t) => {
+    const { machine, client, secrets, at, folder } = await stand(t)
+    const theirs = readFileSync(path.join(folder, 'user.pub'), 'utf8').split(' ').slice(0, 2).join(' ')
+    writeFileSync(machine.knownHosts, `[127.0.0.1]:${machine.port} ${theirs}\n`)
+    await t.rejects(provision('apply', client, ...at, '--secrets', secrets), {
+      code: 'machine_failed',
+      message: /REMOTE HOST IDENTIFICATION HAS CHANGED/,
+    })
+    t.notOk(existsSync(machine.folder))
+    writeFileSync(machine.knownHosts, '')
+    await provision('apply', client, ...at, '--secrets', secrets)
+    const shown = readFileSync(path.join(folder, 'host.pub'), 'utf8').split(' ')[1] ?? ''
+    t.match(readFileSync(machine.knownHosts, 'utf8'), shown, 'the key of a new machine is kept')
+    t.throws(() => sshMachine({ host: 'a', knownHosts: 'a"b' }), { code: 'usage_invalid' })
+  },
+)
 
 t.test('apply brings everything, starts it, and never overwrites a secret', { skip: withoutSshd }, async (t) => {
   const { machine, client, secrets, at } = await stand(t)

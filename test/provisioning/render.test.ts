@@ -18,6 +18,7 @@ import { listReleases, loadRelease } from '../../src/provisioning/release.ts'
 import { type RenderedFile, render } from '../../src/provisioning/render.ts'
 import { renderDevelopmentNginx } from '../../src/provisioning/render-development.ts'
 import { tempFolder } from '../support/exporter.ts'
+import { seedOf } from '../support/random.ts'
 import { type ClientName, clientTexts, testClient } from './clients.ts'
 
 const root = path.join(import.meta.dirname, '../..')
@@ -101,7 +102,7 @@ t.test('any valid client renders without a breach of the rules, twice to the sam
         if (memory_gb >= 3) t.ok(limits <= memory_gb * 1024, `${limits} MB of ${memory_gb} GB`)
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 60, seed: seedOf(t) },
   )
 })
 
@@ -298,7 +299,7 @@ t.test('the first start makes secrets once; running it again never changes one',
       t.match(after['database-url'], `:${after['postgres-password']}@`, 'address and password agree')
       t.strictSame(Object.keys(after).sort(), Object.keys(made).sort())
     }),
-    { numRuns: 12 },
+    { numRuns: 12, seed: seedOf(t) },
   )
   t.equal(readFileSync(path.join(folder, 'certificates/fullchain.pem'), 'utf8'), certificate)
 })

@@ -1,7 +1,8 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import path from 'node:path'
+import { freePort } from '../support/free-port.ts'
 import { until } from '../support/until.ts'
 
 /** Why there can be no machine to reach by ssh here; false when there can. */
@@ -15,6 +16,8 @@ export const withoutSshd: string | false =
 export type TestMachine = {
   port: number
   identity: string
+  /** Of this machine alone: another one may have had the same port, and another key. */
+  knownHosts: string
   /** Where the appliance lies on it. */
   folder: string
   /** What its docker was asked, one line each. */
@@ -58,7 +61,7 @@ export const startMachine = async (t: { teardown(fn: () => unknown): void }, fol
   t.teardown(() => child.kill('SIGTERM'))
   await until('sshd listens', () => listens(port))
   return {
-    ...{ port, identity: at('user'), folder: at('machine') },
+    ...{ port, identity: at('user'), knownHosts: at('known hosts'), folder: at('machine') },
     asked: () => (existsSync(at('asked')) ? readFileSync(at('asked'), 'utf8').trim().split('\n') : []),
     answer: (script) => writeFileSync(at('answer'), script),
   }
@@ -71,14 +74,4 @@ const listens = (port: number): Promise<boolean> =>
       resolve(true)
     })
     socket.on('error', () => resolve(false))
-  })
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
   })

@@ -10,9 +10,12 @@ export const createRandom = (seed: number): (() => number) => {
   }
 }
 
-/** The seed of a test: SEED, else new each time; printed, so that a failure can be repeated. */
+/**
+ * The seed of a test: SEED, else a new one in a storm, and always the same one otherwise, so that a change is judged by what
+ * it changes. Printed, so that a failure can be repeated.
+ */
 export const seedOf = (t: { comment(text: string): void }): number => {
-  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+  const seed = Number(process.env.SEED ?? (process.env.STORM ? Math.floor(Math.random() * 2 ** 31) : 20_261_101))
   t.comment(`SEED=${seed}`)
   return seed
 }
