@@ -82,16 +82,19 @@ const alike = 'similar identical alike same'
 export const comparatives = words(`${above} ${below} ${alike}`)
 /** What may be a noun, whose number is that of the change: `an increase of ten`. */
 export const changeNouns = words(`
-  rise rises increase increases growth climb climbs jump jumps surge surges spike rally boom swell rebound recovery uptick
+  rise rises increase increases growth climb climbs jump jumps surge surges spike boom swell uptick
   upswing fall falls decrease decreases decline declines drop drops dip dips slump slumps plunge plunges tumble tumbles
   reduction slide collapse crash downturn downtick
 `)
-/** No verbs whose subject is what was won or lost, nor any that can be turned round: `gained`, `vanished`, `exceeded`. */
+/**
+ * No verbs whose subject is what was won or lost, nor any that can be turned round: `gained`, `vanished`, `exceeded`; and
+ * none that tells of an earlier fall or rise: `recovered`, `rebounded`.
+ */
 export const directions: Readonly<Record<'up' | 'down' | 'flat', ReadonlySet<string>>> = {
   up: words(`
     ${above} rise rises rose risen rising increase increases increased increasing grow grows grew grown growing growth climb
     climbs climbed climbing jump jumps jumped jumping surge surges surged soar soared soaring spike spiked up upward upwards
-    rally rallied boom boomed swell swelled rebound rebounded recover recovered recovery uptick upswing skyrocket skyrockets
+    boom boomed swell swelled uptick upswing skyrocket skyrockets
     skyrocketed rocketed leapt leaped mounted
   `),
   down: words(`

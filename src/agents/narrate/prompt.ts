@@ -3,7 +3,7 @@ import { contentsOf, type View } from './view.ts'
 import { adviceWords, plainWords } from './vocabulary.ts'
 
 /** Of the prompt and of the gate behind it. Another version writes every text anew, so that no old text outlives a rule. */
-export const promptVersion = 4
+export const promptVersion = 5
 
 /** Never changes between two requests: neither a date nor a name stands in it. */
 export const systemPrompt = `You write the text of a note about web analytics for the people who run a website.

@@ -612,6 +612,35 @@ const cases: Record<string, Cases> = {
       'Sessions rose to {S} on {S.channel} and to {E} on {E.channel}.',
     ],
   },
+  'a typed name makes no claim by its words': {
+    facts: {
+      signUp: share('step_dropoff', 150, 250, { dims: { step: 'Sign up', order: '2' } }),
+      one: share('step_dropoff', 60, 250, { dims: { step: 'One tap checkout', order: '3' } }),
+      more: share('step_dropoff', 50, 250, { dims: { step: 'More orders', order: '4' } }),
+      orders: factOf('orders', 30, { compare: { value: 60, direction: 'down' } }),
+      sessions: factOf('sessions', 120, { compare: { value: 80, direction: 'up' } }),
+    },
+    refused: [
+      'At the step Sign up the drop-off was {one}.',
+      'Sessions up on the day were {orders}.',
+      'Orders sign up to {orders}.',
+      'Orders up to {orders}.',
+      'Orders rose at the step Sign up: {orders}.',
+      'The drop-off rose at the step Sign up to {signUp}.',
+      'More orders were {orders}.',
+      'There were more orders: {orders}.',
+      'At a sign upper step the drop-off was {signUp}.',
+      'At One tap checkouts the drop-off was {one}.',
+      'The drop-off before Sign up was {signUp}.',
+    ],
+    let: [
+      'At the step Sign up the drop-off was {signUp}.',
+      'The drop-off at "sign up" was {signUp}. Sessions rose to {sessions}.',
+      'At One tap checkout, the drop-off was {one}.',
+      'The drop-off was {signUp} at Sign up and {one} at One tap checkout.',
+      'Check the form of Sign up. Orders fell to {orders}.',
+    ],
+  },
   'a name is what its figure is about': {
     facts: {
       mobile: share('conversion_rate', 48, 400, { dims: { device: 'mobile' } }),
