@@ -35,6 +35,8 @@ export type Fact = {
   }
   /** Why there is no value, in one plain sentence without any string from an event. */
   readonly notEnoughHistory?: string
+  /** Of a funnel that counts visitors: what reached, left and went on are people, and no sessions. */
+  readonly countsVisitors?: true
   /** About a single person: stays on this machine, and is never shown to a model. */
   readonly isPersonal?: true
   /** ISO 4217, of unit `money` (and of `usd`, where the events said so). */

@@ -1,7 +1,8 @@
 import t from 'tap'
 import { createAssociations } from '../../src/agents/associations.ts'
 import { definitionOf, type Funnel, isForSite, loadFunnels, parseFunnels } from '../../src/agents/funnel-file.ts'
-import { createFacts } from '../../src/agents/make-fact.ts'
+import { createFunnelTally, summarizeFunnel } from '../../src/agents/funnel-tally.ts'
+import { createFacts, factsIn } from '../../src/agents/make-fact.ts'
 import { createMatcher } from '../../src/agents/match-funnel.ts'
 import type { Visit } from '../../src/agents/visits.ts'
 
@@ -48,6 +49,20 @@ t.test('the window begins with the first step one, and a later one does not begi
   t.equal(done(funnelOf('ab'), `ax${'x'.repeat(59)}b`), 1)
   t.equal(done(funnelOf('ab'), `ax${'x'.repeat(58)}ab`), 1)
   t.equal(done(funnelOf('ab', { counts: 'sessions' }), `ax${'x'.repeat(99)}b`), 2, 'a session is its own window')
+  t.end()
+})
+
+t.test('figures of a funnel say when they count visitors', (t) => {
+  const facts = createFacts({ dims: { site: 's' }, fromMs: 0, toMs: 1, query: 'q' })
+  const marked = (counts: Funnel['counts']) => {
+    const funnel = funnelOf('ab', { counts })
+    const all = factsIn(summarizeFunnel(funnel, createFunnelTally(funnel), facts, 's'))
+    return [all.length, all.filter(({ countsVisitors }) => countsVisitors).length]
+  }
+  const [all, none] = marked('sessions')
+  t.ok(all && all > 5)
+  t.equal(none, 0)
+  t.same(marked('visitors'), [all, all])
   t.end()
 })
 

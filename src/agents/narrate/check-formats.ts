@@ -13,7 +13,11 @@ const atTheEnd = '(?: @)*$'
 /** Words that say which number of a fact is meant, at the end of what stands before it or at the start of what comes after. */
 const towards = new RegExp(`\\b(?:from|against|than)${ofWhat}${atTheEnd}`, 'u')
 const expected = /\bexpected$/
-const byHowMuch = new RegExp(`\\b(?:by${ofWhat}|(?:difference|gap|${changes})(?: \\p{L}+){0,3} of)${atTheEnd}`, 'u')
+/** `rose by ten`; but `was reached by ten` says who. */
+const byHowMuch = new RegExp(
+  `\\b(?:(?<!reached )by${ofWhat}|(?:difference|gap|${changes})(?: \\p{L}+){0,3} of)${atTheEnd}`,
+  'u',
+)
 /** A verb or a conjunction between them parts a number from a comparative. */
 const parting =
   '(?:is|are|was|were|be|been|has|have|had|came|come|went|goes|stood|stands|stand|and|or|but|while|which|that|who|where|against|to)'

@@ -23,6 +23,7 @@ export const checkSentence = (pieces: readonly DraftPiece[], view: View): string
     ...checkSuperlatives(sentence, view),
     ...checkSubjects(sentence),
     ...checkFamilies(sentence),
+    ...checkCounted(sentence, view),
     ...checkNames(sentence, view),
     ...checkFormats(sentence),
     ...checkEarlier(sentence),
@@ -77,4 +78,16 @@ const checkFamilies = ({ marked, printed }: Sentence): string[] => {
   return [...families.values()]
     .filter(({ nouns }) => !nouns.test(marked))
     .map(({ id }) => `The sentence does not say what ${id} counts: name its metric.`)
+}
+
+/** What a funnel counts are sessions, or visitors where it says so; `step_entered` is a number of the one or the other. */
+const checkCounted = ({ marked, printed }: Sentence, view: View): string[] => {
+  const text = withNamesMarked(marked, view)
+  return printed.flatMap(({ seen: { id, fact } }) => {
+    if (fact.countsVisitors)
+      return /\b(?:sessions?|visits?)\b/.test(text) ? [`${id} counts visitors: say visitors, or people.`] : []
+    return fact.metric === 'step_entered' && /\b(?:visitors?|people)\b/.test(text)
+      ? [`${id} counts sessions: say sessions, or visits.`]
+      : []
+  })
 }

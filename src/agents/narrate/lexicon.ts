@@ -190,7 +190,8 @@ const families: readonly (readonly [family: string, metrics: RegExp, nouns: RegE
     /^(?=.*\b(?:sessions|visits)\b)(?=.*\bjourney\b|.*\bfirst\b.*\border\b)/,
     'journey order sessions visits visit first took takes',
   ],
-  ['sessions', /^(?:sessions|session_share|step_entered)$/, /\b(?:sessions?|visits?|reached)\b/, 'people began'],
+  ['sessions', /^(?:sessions|session_share)$/, /\b(?:sessions?|visits?)\b/, 'people began'],
+  ['reached', /^step_entered$/, /\b(?:sessions?|visits?|visitors?|reached)\b/, 'people began'],
   [
     'journey time',
     /^journey_seconds/,

@@ -110,6 +110,7 @@ const lineOf = (id: string, fact: Fact, about: About, shared: View['shared']): s
   const own = Object.fromEntries(Object.entries(about).filter(([dimension]) => !(dimension in shared.about)))
   return JSON.stringify({
     ...{ id, metric, value: rounded(value ?? 0), unit, n },
+    ...(fact.countsVisitors && { counts: 'visitors' }),
     ...(Object.keys(own).length > 0 && { about: own }),
     ...(interval && { interval: [rounded(interval.low), rounded(interval.high)] }),
     ...(compare && {

@@ -641,6 +641,27 @@ const cases: Record<string, Cases> = {
       'Check the form of Sign up. Orders fell to {orders}.',
     ],
   },
+  'a funnel counts sessions, or visitors': {
+    facts: {
+      people: { ...factOf('step_entered', 250, { dims: { step: 'Trial', order: '1' } }), countsVisitors: true },
+      lost: { ...share('step_dropoff', 150, 250, { dims: { step: 'Trial', order: '1' } }), countsVisitors: true },
+      sessions: factOf('step_entered', 250, { dims: { step: 'Cart', order: '1' } }),
+    },
+    refused: [
+      'The step Trial was reached in {people} sessions.',
+      '{people} visits reached the step Trial.',
+      'Of the sessions at Trial, {lost} left.',
+      'The step Cart was reached by {sessions} visitors.',
+      '{sessions} people reached Cart.',
+      'Sessions that reached Cart rose by {sessions}.',
+    ],
+    let: [
+      'The step Trial was reached by {people} visitors.',
+      '{people} people reached Trial.',
+      'Of the visitors at Trial, {lost} left.',
+      'The step Cart was reached in {sessions} sessions.',
+    ],
+  },
   'a name is what its figure is about': {
     facts: {
       mobile: share('conversion_rate', 48, 400, { dims: { device: 'mobile' } }),
