@@ -16,7 +16,7 @@ import { writeResult } from './support/result.ts'
  *
  *   node --import=tsx bench/export-memory.ts [--events 100000,2000000] [--formats json,csv,parquet]
  *
- * Measures the built program (npm run build). Linux only. Needs about 3 GB of disk for 2 million events.
+ * Measures the built program (npm run build). Linux only. Needs about 3 GB of disk for 2 million events, and 27 GB for 20 million.
  */
 const { values } = parseArgs({
   options: {
