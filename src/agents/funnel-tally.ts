@@ -1,7 +1,7 @@
 import { addPerson, type People } from './enough-people.ts'
 import type { FactDims } from './fact.ts'
 import type { Funnel } from './funnel-file.ts'
-import { countingVisitors, type FactMaker } from './make-fact.ts'
+import type { FactMaker } from './make-fact.ts'
 import type { Progress } from './match-funnel.ts'
 import type { FunnelStepReport, FunnelSummary } from './report.ts'
 import { quantileOfSorted } from './statistics/quantiles.ts'
@@ -40,10 +40,9 @@ export const addProgress = (tally: FunnelTally, progress: Progress, person: stri
 export const summarizeFunnel = (
   funnel: Funnel,
   tally: FunnelTally,
-  maker: FactMaker,
+  facts: FactMaker,
   siteId: string,
 ): FunnelSummary => {
-  const facts = factsOfFunnel(maker, funnel)
   const all = tally.entered[0] ?? 0
   const done = tally.entered.at(-1) ?? 0
   const dims = { funnel: funnel.id }
@@ -61,10 +60,6 @@ export const summarizeFunnel = (
     secondsP90: seconds(facts, 'funnel_seconds_p90', total, 0.9, dims, finished),
   }
 }
-
-/** Makes facts of what the funnel counts. */
-export const factsOfFunnel = (facts: FactMaker, { counts }: Funnel): FactMaker =>
-  counts === 'visitors' ? countingVisitors(facts) : facts
 
 const stepReport = (
   funnel: Funnel,

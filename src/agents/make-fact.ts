@@ -107,18 +107,6 @@ export const createFacts = (options: {
   }
 }
 
-/** The same maker, for figures that count visitors. */
-export const countingVisitors = (facts: FactMaker): FactMaker => {
-  const marked = (fact: Fact): Fact => ({ ...fact, countsVisitors: true })
-  return {
-    window: facts.window,
-    fact: (...given) => marked(facts.fact(...given)),
-    count: (...given) => marked(facts.count(...given)),
-    share: (...given) => marked(facts.share(...given)),
-    money: facts.money,
-  }
-}
-
 /** Twelve digits: what is beyond them is the order of summing up, and would make equal figures differ. */
 const exact = (value: number | null): number | null =>
   value === null || !Number.isFinite(value) ? null : Number(value.toPrecision(12))

@@ -1,4 +1,5 @@
 import type { Queryable } from '../db.ts'
+import { withVisitorsMarked } from './counts-visitors.ts'
 import { compare } from './paths.ts'
 import type {
   CustomerProfile,
@@ -23,7 +24,7 @@ export const readVaultInput: ReadReports = async (db, range) => {
   const daysWithReport = await selectDays(db)
   const alerts = await selectAlerts(db, range)
   const funnels = (await selectReports<FunnelReport>(db, { kind: 'funnel', sites })).map(({ body }) =>
-    withAlerts(body, alerts),
+    withVisitorsMarked(withAlerts(body, alerts), [body]),
   )
   const all = async <T>(kind: 'customer' | 'segment' | 'heatmap', limit?: number): Promise<T[]> =>
     (await selectReports<T>(db, { kind, ...(kind !== 'customer' && kind !== 'segment' && { sites }), limit })).map(
@@ -73,7 +74,7 @@ export const readDays = async (
     const own = neighbours.get(body.rawSite) ?? []
     const at = own.indexOf(body.day)
     return {
-      ...body,
+      ...withVisitorsMarked(body, body.funnels),
       previousDay: own[at - 1] ?? null,
       nextDay: own[at + 1] ?? null,
       alertIds: alerts

@@ -2,14 +2,7 @@ import { createAssociations } from './associations.ts'
 import type { Day } from './days.ts'
 import { addPerson, type People } from './enough-people.ts'
 import type { Funnel } from './funnel-file.ts'
-import {
-  addProgress,
-  createFunnelTally,
-  type FunnelTally,
-  factsOfFunnel,
-  isUsed,
-  summarizeFunnel,
-} from './funnel-tally.ts'
+import { addProgress, createFunnelTally, type FunnelTally, isUsed, summarizeFunnel } from './funnel-tally.ts'
 import type { FactMaker } from './make-fact.ts'
 import { createMatcher, inTime, type Progress } from './match-funnel.ts'
 import type { FunnelReport, FunnelSegment, FunnelSummary, PathGraph } from './report.ts'
@@ -62,9 +55,8 @@ export const createWindowFunnel = (funnel: Funnel) => {
       const [first] = visits
       return first ? add(first, inTime(visits.flatMap(({ acts }) => acts)), dayOf(first)).length : 0
     },
-    report(maker: FactMaker, siteId: string): Omit<FunnelReport, 'attribution' | 'cohorts' | 'quality' | 'alertIds'> {
-      const summary = summarizeFunnel(funnel, tally, maker, siteId)
-      const facts = factsOfFunnel(maker, funnel)
+    report(facts: FactMaker, siteId: string): Omit<FunnelReport, 'attribution' | 'cohorts' | 'quality' | 'alertIds'> {
+      const summary = summarizeFunnel(funnel, tally, facts, siteId)
       return {
         ...summary,
         segments: [...kinds.values()]

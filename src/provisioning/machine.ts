@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { createReadStream, type WriteStream } from 'node:fs'
+import { createReadStream, existsSync, statSync, type WriteStream } from 'node:fs'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { sshEnvironment } from '../config.ts'
@@ -36,14 +36,11 @@ export const sshMachine = ({ host, folder = defaultFolder, port, identity, known
     throw new AppError('usage_invalid', `${host} is not a host such as root@203.0.113.7.`)
   if (!/^\/[\w./-]+$/.test(folder)) throw new AppError('usage_invalid', `${folder} is not an absolute folder.`)
   if (port !== undefined && !/^\d{1,5}$/.test(port)) throw new AppError('usage_invalid', '--port is a number.')
-  if (knownHosts !== undefined && /["%\\\n]/.test(knownHosts))
-    throw new AppError('usage_invalid', '--known-hosts: ssh would read the name of this file otherwise.')
   const ssh = [
     ...['-o', 'BatchMode=yes', '-o', 'ConnectTimeout=15', '-o', 'StrictHostKeyChecking=accept-new'],
     ...(port === undefined ? [] : ['-p', port]),
     ...(identity === undefined ? [] : ['-i', identity]),
-    // In quotes, as ssh takes words for files; resolved, as it takes a name without a folder for one of its own.
-    ...(knownHosts === undefined ? [] : ['-o', `UserKnownHostsFile="${path.resolve(knownHosts)}"`]),
+    ...(knownHosts === undefined ? [] : hostsOption(knownHosts)),
   ]
   return {
     host,
@@ -64,6 +61,18 @@ export const sshMachine = ({ host, folder = defaultFolder, port, identity, known
       )
     },
   }
+}
+
+/** A file that ssh cannot keep a key in would make every key a new one: nothing would be held against it. */
+const hostsOption = (name: string): string[] => {
+  // In quotes, as ssh takes words for files; resolved, as it begins in a folder of its own choice.
+  const file = path.resolve(name)
+  if (name === '' || name.startsWith('~') || /["%$\\\n\r]/.test(file))
+    throw new AppError('usage_invalid', `--known-hosts: ${name || 'an empty name'} is not a file that ssh would find.`)
+  const isThere = statSync(file, { throwIfNoEntry: false })
+  if (isThere ? !isThere.isFile() : !existsSync(path.dirname(file)))
+    throw new AppError('usage_invalid', `--known-hosts: ${file} is not a file, nor can it be made there.`)
+  return ['-o', `UserKnownHostsFile="${file}"`]
 }
 
 /** As rsync splits the value of -e. */

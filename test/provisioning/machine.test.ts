@@ -102,7 +102,12 @@ t.test(
     await provision('apply', client, ...at, '--secrets', secrets)
     const shown = readFileSync(path.join(folder, 'host.pub'), 'utf8').split(' ')[1] ?? ''
     t.match(readFileSync(machine.knownHosts, 'utf8'), shown, 'the key of a new machine is kept')
-    t.throws(() => sshMachine({ host: 'a', knownHosts: 'a"b' }), { code: 'usage_invalid' })
+    for (const knownHosts of ['', 'a"b', '~/hosts', '$HOME/hosts', folder, path.join(folder, 'nowhere/hosts')])
+      t.throws(
+        () => sshMachine({ host: 'a', knownHosts }),
+        { code: 'usage_invalid', message: /--known-hosts/ },
+        knownHosts,
+      )
   },
 )
 

@@ -3,12 +3,13 @@ import type { Direction, Fact, FactDimension } from '../fact.ts'
 import { withoutComparison } from './check-earlier.ts'
 import { comparatives, directions, negations, superlatives } from './lexicon.ts'
 import { factsOf, type Printed, type Sentence } from './sentence.ts'
+import { withNamesMarked } from './typed-names.ts'
 import type { View, VisibleFact } from './view.ts'
 import { directionsOf, isExcess } from './vocabulary.ts'
 
 /** What is said to rise has to rise, by more than chance; what is said to be higher than another, to be so. */
-export const checkDirection = (sentence: Sentence): string[] => {
-  const { words, printed } = sentence
+export const checkDirection = (sentence: Sentence, view: View): string[] => {
+  const { words, printed, marked } = sentence
   const said = directionsOf(words)
   const [direction] = said
   if (said.length > 1) return ['A sentence has words for more than one direction: make it two sentences.']
@@ -19,8 +20,12 @@ export const checkDirection = (sentence: Sentence): string[] => {
     return [
       'After "than", "above" and the like comes "before", "expected", the comparison, or another fact of its metric.',
     ]
+  if (direction === undefined && goesTo.test(withNamesMarked(marked, view)))
+    return ['Without a word for a direction no figure stands after "to" or "from" right behind a name.']
   return direction === undefined ? [] : checkOwnDirection(direction, printed)
 }
+/** A name may itself be a word for a direction: `the drop-off at {a step that is called Card declined} to 60 %`. */
+const goesTo = /@,? (?:to|from)(?: @)? [#%=]/
 /** Words that hold a figure against another one, and stand between them. */
 const relation = /\b(?:than|above|below|over|under|ahead|behind|against)\b/
 const toComparison =

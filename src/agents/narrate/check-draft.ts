@@ -2,7 +2,6 @@ import type { Narrative, NarrativePiece } from '../narrative.ts'
 import { checkSentence } from './check-sentence.ts'
 import { checkText } from './check-text.ts'
 import { type Draft, type DraftPiece, narrativeChars, paragraphsMax, piecesMax } from './draft.ts'
-import { withNamesReferred } from './typed-names.ts'
 import type { View } from './view.ts'
 
 export type Checked = { readonly narrative: Narrative } | { readonly problems: readonly string[] }
@@ -13,7 +12,7 @@ const problemsMax = 12
  * sentences for the model. A draft with one problem is not published in part.
  */
 export const checkDraft = (draft: Draft, view: View): Checked => {
-  const paragraphs = draft.paragraphs.map(({ pieces }) => ({ pieces: withNamesReferred(pieces, view) }))
+  const { paragraphs } = draft
   const all = paragraphs.flatMap(({ pieces }) => pieces)
   const problems = [
     ...checkShape(draft),

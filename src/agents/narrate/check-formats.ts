@@ -13,9 +13,9 @@ const atTheEnd = '(?: @)*$'
 /** Words that say which number of a fact is meant, at the end of what stands before it or at the start of what comes after. */
 const towards = new RegExp(`\\b(?:from|against|than)${ofWhat}${atTheEnd}`, 'u')
 const expected = /\bexpected$/
-/** `rose by ten`; but `was reached by ten` says who. */
+/** `rose by ten`; but `was reached by ten`, `was reached in the shop by ten` say who. */
 const byHowMuch = new RegExp(
-  `\\b(?:(?<!reached )by${ofWhat}|(?:difference|gap|${changes})(?: \\p{L}+){0,3} of)${atTheEnd}`,
+  `\\b(?:(?<!\\breached (?:(?:in|on|at)(?: the)? (?:@|\\p{L}+) (?:funnel )?)?)by${ofWhat}|(?:difference|gap|${changes})(?: \\p{L}+){0,3} of)${atTheEnd}`,
   'u',
 )
 /** A verb or a conjunction between them parts a number from a comparative. */

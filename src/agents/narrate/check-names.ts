@@ -29,11 +29,13 @@ const checkCapitals = (pieces: readonly DraftPiece[], view: View): string[] => {
 
 /**
  * A name belongs to the figure after it in a sentence that begins with a name, and to the one before it in a sentence
- * that begins with a figure. Figures of one metric need their names to be told apart.
+ * that begins with a figure: of the names that tell its figures apart. Figures of one metric need their names to be told apart.
  */
 const checkOwners = ({ names, printed }: Sentence): string[] => {
   const problems: string[] = []
-  const namesComeFirst = (names[0]?.at ?? 0) < (printed[0]?.at ?? 0)
+  // What all figures of the sentence are about tells nothing of which one is meant.
+  const telling = names.find(({ dimension }) => new Set(printed.map(({ seen }) => seen.fact.dims[dimension])).size > 1)
+  const namesComeFirst = ((telling ?? names[0])?.at ?? 0) < (printed[0]?.at ?? 0)
   for (const { at, seen, dimension } of names) {
     const [next, before] = [printed.find((one) => one.at > at), printed.findLast((one) => one.at < at)]
     const owner = namesComeFirst ? (next ?? before) : before

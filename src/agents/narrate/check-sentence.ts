@@ -1,3 +1,4 @@
+import { countsFollowed } from '../counts-visitors.ts'
 import { checkDirection, checkSuperlatives, directionOf } from './check-direction.ts'
 import { checkEarlier } from './check-earlier.ts'
 import { checkFormats } from './check-formats.ts'
@@ -19,11 +20,11 @@ export const checkSentence = (pieces: readonly DraftPiece[], view: View): string
   const sentence = readSentence(pieces, view)
   return [
     ...(sentence.printed.length > 0 ? checkWords(sentence, view) : checkAdvice(sentence, view)),
-    ...checkDirection(sentence),
+    ...checkDirection(sentence, view),
     ...checkSuperlatives(sentence, view),
     ...checkSubjects(sentence),
     ...checkFamilies(sentence),
-    ...checkCounted(sentence, view),
+    ...checkCounted(sentence),
     ...checkNames(sentence, view),
     ...checkFormats(sentence),
     ...checkEarlier(sentence),
@@ -80,14 +81,12 @@ const checkFamilies = ({ marked, printed }: Sentence): string[] => {
     .map(({ id }) => `The sentence does not say what ${id} counts: name its metric.`)
 }
 
-/** What a funnel counts are sessions, or visitors where it says so; `step_entered` is a number of the one or the other. */
-const checkCounted = ({ marked, printed }: Sentence, view: View): string[] => {
-  const text = withNamesMarked(marked, view)
+/** What a funnel counts are sessions, or visitors where it says so. */
+const checkCounted = ({ marked, printed }: Sentence): string[] => {
+  const [saysSessions, saysPeople] = [/\b(?:sessions?|visits?)\b/.test(marked), /\b(?:visitors?|people)\b/.test(marked)]
   return printed.flatMap(({ seen: { id, fact } }) => {
-    if (fact.countsVisitors)
-      return /\b(?:sessions?|visits?)\b/.test(text) ? [`${id} counts visitors: say visitors, or people.`] : []
-    return fact.metric === 'step_entered' && /\b(?:visitors?|people)\b/.test(text)
-      ? [`${id} counts sessions: say sessions, or visits.`]
-      : []
+    if (!countsFollowed(fact)) return []
+    if (fact.countsVisitors) return saysSessions ? [`${id} counts visitors: say visitors, or people.`] : []
+    return saysPeople && !saysSessions ? [`${id} counts sessions: say sessions, or visits.`] : []
   })
 }

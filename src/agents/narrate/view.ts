@@ -1,6 +1,8 @@
 import { changeOf } from '../clear-change.ts'
 import { hasEnoughPeople, peopleMin } from '../enough-people.ts'
 import { type Fact, type FactDimension, type FactMetric, operatorDimensions } from '../fact.ts'
+import { saysMore } from './vocabulary.ts'
+import { wordsOf } from './words.ts'
 
 /** More facts than a note can tell of only cost money. The first ones count: whoever asks puts the important ones first. */
 const factsMax = 120
@@ -83,6 +85,12 @@ const comparable = (fact: Fact): Fact => {
 
 /** An operator's word: letters, digits and what stands in names. Anything else is labelled, wherever it came from. */
 const plainWord = /^[\p{L}\p{N}][\p{L}\p{N} ,.'()&+=_-]{0,59}$/u
+/**
+ * A name whose words would be read as a claim where they are typed: a step that is called `Sign up` goes nowhere. It is
+ * referred to, as those of events are.
+ */
+const isClaim = (dimension: FactDimension, name: string): boolean =>
+  ['funnel', 'step', 'segment'].includes(dimension) && wordsOf(name).some(saysMore)
 /** What is the same kind of thing has the same labels. */
 const labelNames: Partial<Record<FactDimension, string>> = { next_page: 'page' }
 
@@ -90,7 +98,7 @@ const createLabels = () => {
   const known = new Map<string, string>()
   const counts = new Map<string, number>()
   return (dimension: FactDimension, value: string): string => {
-    if (operatorDimensions.includes(dimension) && plainWord.test(value)) return value
+    if (operatorDimensions.includes(dimension) && plainWord.test(value) && !isClaim(dimension, value)) return value
     const name = labelNames[dimension] ?? dimension
     const key = `${name}\n${value}`
     const label = known.get(key)

@@ -1,6 +1,6 @@
 import type { Direction, Fact, FactDimension } from '../fact.ts'
-import { directions, familyOf, superlatives } from './lexicon.ts'
-import { wordSet } from './words.ts'
+import { calendar, causes, directions, familyOf, isNumberWord, judgements, negations, superlatives } from './lexicon.ts'
+import { bare, wordSet } from './words.ts'
 
 /**
  * The words that a text is made of. A list of what is refused can never be whole: a cause, a judgement or a direction has
@@ -74,6 +74,14 @@ const isDirection = (word: string): boolean => directionsOf([word]).length > 0 |
 
 export const saysSuperlative = (words: readonly string[]): boolean =>
   words.some((word) => superlatives.up.has(word) || superlatives.down.has(word))
+
+/** Whether a word, as it is written, says a direction, a quantity, a judgement, a cause or a time. */
+export const saysMore = (raw: string): boolean => {
+  const word = bare(raw)
+  return (
+    isDirection(word) || isNumberWord(raw) || [negations, judgements, causes, calendar].some((list) => list.has(word))
+  )
+}
 
 /** Words that the figures of a sentence are called by: the nouns of their metrics, and what may stand beside these. */
 export const isOwnWord = (word: string, facts: readonly Fact[]): boolean =>
